@@ -17,6 +17,7 @@ __all__ = [
     "DAY_MS",
     "HOUR_MS",
     "LATE_IDS",
+    "MOST_DAYS",
     "WEEK_MS",
     "Clock",
     "SystemClock",
@@ -29,6 +30,8 @@ __all__ = [
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
+MOST_DAYS = 36_500
+"""A firing is kept for so long at most."""
 
 
 class Clock(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
-from hookrow import KeyRing
+from hookrow import HookEngine, KeyRing
 from hookrow.core.care import keys as keys_door
 from hookrow.secrets.keyring import write_key_file
 from receivers import Receiver, reply
@@ -389,6 +389,15 @@ def test_a_queue_that_nobody_sends_is_said(add: Add, hookrow: Hookrow, made: Pat
     assert [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]] == ["undrained"]
 
 
+@pytest.mark.parametrize("days", ["nan", "inf", "1e12", "36501", "-1"])
+def test_days_that_no_clock_has(hookrow: Hookrow, made: Path, days: str) -> None:
+    """Said in words; a century is the most, as in the settings."""
+    assert "--days" in hookrow("prune", "--days", days, code=2).err
+    hookrow("prune", "--days", "36500")
+    with HookEngine(f"sqlite:///{made}", worker=False) as engine:
+        assert engine.log.prune(days=float("inf")).firings == 0
+
+
 def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
     """The same commands on PostgreSQL, by its own URL; no file is made here."""
     url = "postgresql://" + postgres_url.partition("://")[2]
@@ -413,7 +422,7 @@ def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
 
 def test_doctor_finds_what_outgrows_its_limits(hookrow: Hookrow, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pending deliveries beyond retention_bytes, and a WAL that a reader keeps from being emptied."""
-    from hookrow import Hook, HookEngine
+    from hookrow import Hook
 
     hookrow("settings", "set", "retention_bytes", "1M")
     monkeypatch.setattr("hookrow.cli.show.findings.LARGE_WAL", 100_000)

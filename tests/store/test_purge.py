@@ -16,11 +16,12 @@ from sqlalchemy import Connection, event, insert, select, update
 from hookrow.store.configuration.revisions import ENGINE, Author, history, revise
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
-from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
 from hookrow.store.log import purge as purge_module
 from hookrow.store.log.purge import BATCH, BATCH_ROWS, Purging, kept_bytes, purge, size
 from hookrow.store.outbox import breaker
 from hookrow.store.outbox.parking import HOOKS
+from hookrow.store.outbox.writing import IDEMPOTENCY_MS
 from outbox_rows import T0, add_hook, claim, failed, fire, ids, result, rows, set_hook, settle
 
 DAY = 86_400_000
@@ -90,6 +91,20 @@ def test_what_a_host_keeps_back_is_not_purged(database: Database) -> None:
     purge(database, days=10_000, most_bytes=1, now_ms=T0 + 1000)
     assert kept(database) == {T0 << 20}
     purge(database, days=10_000, most_bytes=1, now_ms=T0 + DAY * 30)
+    assert kept(database) == set()
+
+
+def test_a_key_is_not_forgotten_while_it_counts(database: Database) -> None:
+    """A call that is tried again within ten minutes finds its firing, whatever the purge."""
+    many(database, add_hook(database, "a"), 3)
+    keyed = update(FIRINGS).where(FIRINGS.c.id == T0 << 20).values(idempotency_key="k")
+    database.writer.write(lambda connection: connection.execute(keyed) and None)
+    purge(database, days=0, most_bytes=1, now_ms=T0 + IDEMPOTENCY_MS - 1)
+    assert kept(database) == {T0 << 20}
+    # By the server's clock it counts a minute longer.
+    purge(database, days=0, most_bytes=1, now_ms=T0 + IDEMPOTENCY_MS + 60_000, lease_now=T0 + IDEMPOTENCY_MS - 1)
+    assert kept(database) == {T0 << 20}
+    purge(database, days=0, most_bytes=1, now_ms=T0 + IDEMPOTENCY_MS)
     assert kept(database) == set()
 
 
@@ -166,6 +181,23 @@ def test_the_engines_own_pauses_go_by_age(database: Database, monkeypatch: pytes
     before = database.writer.commits
     purge(database, days=3, most_bytes=2**40, now_ms=T0 + 10 * DAY)
     assert database.writer.commits == before, "a look is no transaction of writing"
+
+
+def test_a_size_that_is_reached_ends_it(database: Database) -> None:
+    """However many steps the old pauses take after that."""
+    hook = add_hook(database, "a")
+    many(database, hook, 40, size=3000)
+    pauses = [
+        {"hook_id": hook, "revision": 100 + n, "at_ms": 1, "who": ENGINE, "action": "pause", "event": "e"}
+        for n in range(5 * BATCH)
+    ]
+    database.writer.write(lambda connection: connection.execute(insert(REVISIONS), pauses) and None)
+    purging = Purging(database, days=10_000, most_bytes=size(database) - 20_000, now_ms=T0 + DAY)
+    steps = []
+    while purging.step():
+        steps.append(purging.firings)
+    assert 0 < purging.firings < 30
+    assert steps[-4:] == [purging.firings] * 4
 
 
 def test_a_batch_is_small(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from copy import copy
 from functools import partial
 from importlib import import_module
 from keyword import iskeyword
+from math import isnan
 from typing import Any, Final
 
 import click
@@ -25,6 +26,7 @@ __all__ = [
     "Family",
     "Lazy",
     "Listed",
+    "Number",
     "Option",
     "ReaderGone",
     "command",
@@ -354,6 +356,18 @@ def command(
 def family(name: str, more: Text | None = None) -> Family:
     """An empty group of the first level."""
     return Family(name, brief=COMMANDS[name].brief, more=more)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; "nan" is none, although it is neither below nor above them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if isnan(found):
+            self.fail(
+                str(Text("{value!r} is not a valid {number_type}.", value=value, number_type=self.name)), param, ctx
+            )
+        return found
 
 
 def option(*declarations: str, says: Text | Both | str = "", **attributes: Any) -> Callable[[Any], Any]:

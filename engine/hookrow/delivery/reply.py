@@ -446,7 +446,8 @@ def retry_after(headers: Headers, now_ms: int) -> float | None:
 def wish(text: str, now_ms: int) -> float | None:
     """Seconds that one value of `Retry-After` asks for."""
     if re.fullmatch(r"[0-9]+", text):
-        return float(LONGEST_RETRY_AFTER if len(text) > 9 else min(int(text), LONGEST_RETRY_AFTER))
+        digits = text.lstrip("0")
+        return float(LONGEST_RETRY_AFTER if len(digits) > 9 else min(int(digits or 0), LONGEST_RETRY_AFTER))
     if not re.match(r"[A-Za-z]{3}", text):
         return None
     try:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from hookrow.cli import exits
-from hookrow.cli.catalogue import command, option
+from hookrow.cli.catalogue import Number, command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import say
 from hookrow.lang import Text
@@ -38,9 +38,7 @@ GRACE = 5.0
     "--concurrency", type=click.IntRange(1, 1000), default=32, metavar="N", says=Text("How many deliveries at a time.")
 )
 @option("--drain", "drains", is_flag=True, says=Text("Send what is due now, then exit. Later retries stay queued."))
-@option(
-    "--timeout", type=click.FloatRange(0), metavar="SECONDS", says=Text("With --drain: exit after so many seconds.")
-)
+@option("--timeout", type=Number(0), metavar="SECONDS", says=Text("With --drain: exit after so many seconds."))
 @option("--http", metavar="HOST:PORT", says=Text("Serve /metrics (Prometheus) and /healthz at this address."))
 @option(
     "--otel", is_flag=True, says=Text("Traces and metrics for OpenTelemetry, as the OTEL_… variables ask for them.")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, delete
 
+from hookrow.clock import MOST_DAYS
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
 from hookrow.hook.together import PREFIX
@@ -146,7 +147,7 @@ SETTINGS = {
             "retention_days",
             "30",
             Both("days to keep finished firings", "сколько дней хранить завершённые срабатывания"),
-            whole("retention_days", 1, 36_500),
+            whole("retention_days", 1, MOST_DAYS),
         ),
         Known(
             "retention_bytes",

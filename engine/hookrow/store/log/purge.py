@@ -41,7 +41,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from hookrow.clock import DAY_MS
+from hookrow.clock import DAY_MS, MOST_DAYS
 from hookrow.errors import DiskFull
 from hookrow.ids import id_at
 from hookrow.store.configuration.revisions import ENGINE, REVISIONS
@@ -50,6 +50,7 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import words
+from hookrow.store.outbox.writing import IDEMPOTENCY_MS
 
 __all__ = ["BATCH", "Purged", "Purging", "kept_bytes", "purge", "size"]
 
@@ -131,7 +132,7 @@ class Purging:
         self.most_bytes = most_bytes
         self.now_ms = now_ms
         self.lease_now: Final = now_ms if lease_now is None else lease_now
-        self.oldest_ms: Final = now_ms - round(days * DAY_MS)
+        self.oldest_ms: Final = now_ms - round(min(days, MOST_DAYS) * DAY_MS)
         self.before_ms: int | None = self.oldest_ms
         """What was fired before may go; None in the second part, where all may."""
         self.over: int = 0
@@ -179,7 +180,8 @@ class Purging:
             self.over = size(self.database) - self.kept - self.most_bytes
         else:
             self.over -= freed
-        return self.over > 0
+        self.done = self.over <= 0  # nor after the pauses
+        return not self.done
 
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
@@ -233,6 +235,8 @@ def moments(now_ms: int, lease_now: int) -> dict[str, int]:
         "lease_now": lease_now,
         "ended_before_ms": now_ms - FINISHED_LATE_MS,
         "kept_back_since_ms": now_ms - DEFERRED_MS,
+        "keyed_since_ms": now_ms - IDEMPOTENCY_MS,
+        "keyed_since": id_at(lease_now - IDEMPOTENCY_MS),
     }
 
 
@@ -240,7 +244,8 @@ def unheld() -> ColumnElement[bool]:
     """A firing may go.
 
     None of its deliveries is unfinished, dead, or being sent again by hand; none of its hooks is waited for any more,
-    and its host no longer thinks about what it keeps back.
+    its host no longer thinks about what it keeps back, and its idempotency key counts no more, by the clock of whoever
+    asks (`writing.running`).
     """
     sent_by_hand = DELIVERIES.c.lease_ms > bindparam("lease_now")
     its: Select[Any] = select(literal_column("1")).where(
@@ -249,7 +254,9 @@ def unheld() -> ColumnElement[bool]:
     held = exists(its.offset(literal_column("0")))  # else PostgreSQL may join it to all deliveries for a batch's sake
     kept_back = and_(FIRINGS.c.deferred, FIRINGS.c.at_ms > bindparam("kept_back_since_ms"))
     ended = or_(FIRINGS.c.outcome != "cancelled", FIRINGS.c.deadline_ms < bindparam("ended_before_ms"))
-    return and_(~held, ended, not_(kept_back))
+    lately = or_(FIRINGS.c.at_ms > bindparam("keyed_since_ms"), FIRINGS.c.id > bindparam("keyed_since"))
+    keyed = and_(FIRINGS.c.idempotency_key.is_not(None), lately)
+    return and_(~held, ended, not_(kept_back), not_(keyed))
 
 
 class Statements:

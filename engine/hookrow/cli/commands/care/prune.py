@@ -7,9 +7,10 @@ import sys
 import click
 
 from hookrow.cli import exits
-from hookrow.cli.catalogue import command, option
+from hookrow.cli.catalogue import Number, command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import put_json, say
+from hookrow.clock import MOST_DAYS
 from hookrow.errors import DiskFull
 from hookrow.lang import Plural, Text
 
@@ -19,7 +20,7 @@ __all__ = ["prune"]
 @command("prune", more=Text("Pending and dead deliveries stay, whatever their age."))
 @option(
     "--days",
-    type=click.FloatRange(min=0),
+    type=Number(0, MOST_DAYS),
     metavar="N",
     says=Text("Keep firings for N days; else the setting retention_days."),
 )

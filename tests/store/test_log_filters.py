@@ -471,13 +471,14 @@ def test_a_search_gives_each_slice_as_it_is_read(database: Database, monkeypatch
         assert len(shares) >= 10
 
 
-def test_until_finds_what_was_committed_late(database: Database) -> None:
-    """A firing counts by when it began, also where its row came half an hour later; a page ends where it must."""
+@pytest.mark.parametrize("late_ms", [1_800_000, 10_800_000])
+def test_until_finds_what_was_committed_late(database: Database, late_ms: int) -> None:
+    """A firing counts by when it began, also where its row came half an hour later, or a clock was hours wrong."""
     at = T0 + 7200_000
     row = {"event": "e", "moment": "on", "deadline_ms": at, "payload": "{}", "outcome": "allowed"}
 
     def job(connection: Connection) -> list[int]:
-        began = (at - 1_800_000, at)
+        began = (at - late_ms, at)
         firings = [Rows(at + n, {**row, "uid": new_uid(at + n), "at_ms": ms}, None, []) for n, ms in enumerate(began)]
         return [written.firing for written in Rows.run_many(connection, firings)]
 
@@ -486,3 +487,6 @@ def test_until_finds_what_was_committed_late(database: Database) -> None:
         assert log_ids.ids(connection, LogFilter(until_ms=at - 1_000_000)) == [late]
         assert log_ids.ids(connection, LogFilter(until_ms=at - 1_000_000), before=late) == []
         assert log_ids.ids(connection, LogFilter(until_ms=at + 1)) == [last, late]
+        assert log_ids.ids(connection, LogFilter(until_ms=at + 1), limit=1) == [last]
+        assert log_ids.ids(connection, LogFilter(until_ms=at + 1), after=0, limit=1) == [late]
+        assert log_ids.search(connection, LogFilter(until_ms=at - 1_000_000, search="{")).ids == [late]

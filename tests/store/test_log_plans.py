@@ -73,3 +73,17 @@ def test_the_last_hours_failures_are_found_among_failures(database: Database) ->
         text = "\n".join(connection.exec_driver_sql(f"EXPLAIN {question}").scalars())
     conditions = [line for line in text.splitlines() if "Index Cond" in line and "delivery_id" not in line]
     assert [("firing_id >=" in line, "state" in line) for line in conditions] == [(True, True)] * 2, text
+
+
+def test_late_firings_are_found_by_their_own_index(database: Database) -> None:
+    """Not by a walk over all that came since the moment that is asked for."""
+    with database.read() as connection:
+        with asked(database) as found:
+            log_ids.ids(connection, LogFilter(until_ms=1_000_000_000_000), before=log_ids.NO_ID, limit=50)
+        statement, given = next(each for each in found if "60000" in each[0])
+        if database.path is not None:
+            [said] = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
+        else:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is on one page is read whole
+            said = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars())
+    assert "firing_late" in said

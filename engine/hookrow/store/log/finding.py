@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 from sqlalchemy import (
@@ -45,8 +44,6 @@ NO_ID = (1 << 63) - 1
 """Above every id there is: they reach this in the year 2248."""
 LATE_MS = 60_000
 """A firing's id is taken when it is committed; this long after it began it is found by the index `firing_late`."""
-LONGEST_MS = 3_600_000
-"""No firing takes longer than this."""
 UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
 STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
     "queued": [(QUEUED, UNTRIED)],
@@ -336,7 +333,8 @@ def search(connection: Connection, wanted: LogFilter, *, before: int | None = No
     oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0
     top, floor = min(span.top, newest + 1), max(span.low, oldest)
     if wanted.until_ms is not None:
-        top = min(top, id_at(wanted.until_ms + LONGEST_MS))
+        late = late_ids(connection, wanted.until_ms, replace(span, low=floor, top=top))
+        top = max(late, default=min(top, before_late(wanted.until_ms)) - 1) + 1
     if top <= floor:
         return Found([], None, 1.0)
     below = select(FIRINGS.c.id).where(FIRINGS.c.id < top).order_by(FIRINGS.c.id.desc())
@@ -369,8 +367,8 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
     conditions = [*of_firing(wanted), *more]
     late: list[int] = []
     if wanted.until_ms is not None:
-        late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
-        span = replace(span, top=min(span.top, id_at(min(wanted.until_ms + LATE_MS, ms_of(NO_ID)))))
+        late = late_ids(connection, wanted.until_ms, span)
+        span = replace(span, top=min(span.top, before_late(wanted.until_ms)))
     for stream in streams(connection, wanted):
         if not stream.each:
             continue
@@ -379,13 +377,31 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
         # One range: of two SQLite takes the first, and reads all that is in it.
         low, last = max(span.low, stream.first), min(span.top - 1, stream.last)
         between = statement.where(stream.number >= low, stream.number <= last)
-        these = [between, *(statement.where(stream.number.in_(late[at : at + 500])) for at in range(0, len(late), 500))]
-        for asked, values in product(these, stream.each):
-            found.update(connection.execute(asked, values).scalars())
+        these = [statement.where(stream.number.in_(late[at : at + 500])) for at in range(0, len(late), 500)]
+        these = [between, *these] if span.oldest_first else [*these, between]
+        for values in stream.each:
+            count = 0
+            for asked in these:  # in the order of the page: it may be full before the last
+                numbers = connection.execute(asked, values).scalars().all()
+                found.update(numbers)
+                if (count := count + len(numbers)) >= span.limit:
+                    break
     return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
 
 
-def late_ids(connection: Connection, until_ms: int) -> list[int]:
-    """Firings that began before a moment and were committed more than a minute after they began."""
-    began = FIRINGS.c.at_ms.between(until_ms - LONGEST_MS, until_ms)
-    return list(connection.execute(select(FIRINGS.c.id).where(LATE, began)).scalars())
+def before_late(until_ms: int) -> int:
+    """Above the ids of all firings that began before a moment, but for the late ones."""
+    return id_at(min(until_ms + LATE_MS, ms_of(NO_ID)))
+
+
+def late_ids(connection: Connection, until_ms: int, span: Span) -> list[int]:
+    """Firings that began before a moment and whose ids are beyond `before_late`, in the order of the span.
+
+    However late: where a clock was wrong, by hours or days.
+    """
+    number = FIRINGS.c.id + 0  # by the index of the late ones alone: a range of ids may hold half the log
+    low = max(span.low, before_late(until_ms))
+    found = connection.execute(
+        select(FIRINGS.c.id).where(LATE, FIRINGS.c.at_ms < until_ms, number >= low, number < span.top)
+    )
+    return sorted(found.scalars(), reverse=not span.oldest_first)

@@ -208,6 +208,7 @@ assert again.firing.replay_of == firing.id
 sent: list[Redelivered] = bench.redeliver(delivery.id)
 copied: Tapped = bench.tap(bench.log.newest_attempt())
 newer: list[AttemptSeen] = bench.log.attempts_since(after=bench.log.newest_attempt())
+assert bench.log.changed(LogFilter(outcome="dead"), after=0, before=bench.log.newest_attempt()) == []
 assert (copied.delivery.hook.key, newer) == ("cost", [])
 found: Found = bench.log.search(LogFilter(search="780"))
 kept: SettingValue = bench.settings.set("retention_days", "14")

@@ -12,6 +12,7 @@ from hookrow.records import LogFilter
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.log import finding as log_ids
+from hookrow.store.log import following
 from hookrow.store.log.glance import FAILED
 from hookrow.store.outbox.release import AROUND_THE_TURN
 from outbox_rows import add_hook, fire
@@ -87,3 +88,20 @@ def test_late_firings_are_found_by_their_own_index(database: Database) -> None:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is on one page is read whole
             said = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars())
     assert "firing_late" in said
+
+
+def test_what_was_tried_since_is_found_from_the_attempts_on(database: Database) -> None:
+    """Never from the deliveries below a row id, which are nearly all."""
+    with database.read() as connection:
+        with asked(database) as found:
+            following.changed(connection, LogFilter(outcome="dead"), after=1 << 60, before=log_ids.NO_ID)
+        statement, given = next(each for each in found if "attempt" in each[0])
+        if database.path is not None:
+            said = "\n".join(row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given))
+            wanted = "SEARCH attempt USING INTEGER PRIMARY KEY (rowid>?)", "SEARCH delivery USING INTEGER PRIMARY KEY"
+        else:
+            for each in ("seqscan", "hashjoin", "mergejoin"):  # of a few rows all are as quickly read
+                connection.exec_driver_sql(f"SET LOCAL enable_{each} = off")
+            said = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars())
+            wanted = "attempt_pkey", "delivery_pkey"
+    assert all(each in said for each in wanted), said

@@ -182,7 +182,7 @@ def test_following_does_not_search_the_whole_log(tmp_path: Path) -> None:
 
         engine.log.ids = ids  # type: ignore[assignment,method-assign]
         writer.add(1)
-        fresh = Reader(UNICODE).newest(engine, LogFilter(search="A-10492"), top, (), 5)
+        fresh = Reader(UNICODE).newest(engine, LogFilter(search="A-10492"), top, 0, (), 5)
         assert fresh.top > top
         assert fresh.top in fresh.ids
         assert all(after is not None and after >= top - (15_000 << 20) for after in asked)

@@ -138,6 +138,14 @@ class Log:
         with self.runtime.database.read() as connection:
             return following.attempts_since(connection, wanted, after=after, limit=limit)
 
+    def changed(self, wanted: LogFilter, *, after: int, before: int) -> list[int]:
+        """Row ids of firings below `before` of which an attempt was recorded after the row id `after`, and that match.
+
+        For who follows a filter by outcome, code or `would`: what was fired long ago may begin to match. Newest first.
+        """
+        with self.runtime.database.read() as connection:
+            return following.changed(connection, wanted, after=after, before=before)
+
     def har(self, refs: Iterable[str]) -> JsonObject:
         """The requests of firings (`evt_…`) and deliveries (`msg_…`) as HAR, which a browser's developer tools open.
 
@@ -270,6 +278,7 @@ class AsyncLog(Awaited[Log]):
     attempts: Final = awaited(Log.attempts)
     newest_attempt: Final = awaited(Log.newest_attempt)
     attempts_since: Final = awaited(Log.attempts_since)
+    changed: Final = awaited(Log.changed)
     har: Final = awaited(Log.har)
     drop: Final = awaited(Log.drop)
     deeds: Final = awaited(Log.deeds)

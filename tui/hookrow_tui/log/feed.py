@@ -59,7 +59,7 @@ class Feed:
         self.epoch = 0
         self.busy: set[str] = set()
         self.look_again = False
-        self.top = 0
+        self.top = self.tried = 0
 
     def ask(
         self, call: Callable[[HookEngine], T], then: Callable[[T], None], kind: str = "", *, background: bool = True
@@ -99,15 +99,16 @@ class Feed:
 
         def first(engine: HookEngine) -> tuple[Reader, Fresh, LogPart]:
             reader = Reader(glyphs, engine.settings.zone())
-            newest = engine.log.ids(LogFilter(), limit=1)
+            newest, tried = engine.log.ids(LogFilter(), limit=1), engine.log.newest_attempt()
             part = read_part(engine, wanted, None, FIRST)
-            return reader, Fresh(part.ids, reader.read(engine, part.ids[:height]), newest[0] if newest else 0), part
+            blocks = reader.read(engine, part.ids[:height])
+            return reader, Fresh(part.ids, blocks, newest[0] if newest else 0, tried), part
 
         self.ask(first, self.take_first, "first", background=False)
 
     def take_first(self, read: tuple[Reader, Fresh, LogPart]) -> None:
         self.reader, fresh, part = read
-        self.top, self.begun = fresh.top, True
+        self.top, self.tried, self.begun = fresh.top, fresh.tried, True
         self.rows.older(fresh.ids)
         self.rows.learn(fresh.blocks)
         self.rows.home()
@@ -144,7 +145,7 @@ class Feed:
     def look(self, height: int) -> None:
         """Something was committed, or a while has passed: read what came, and again what is in sight. What could not
         be read before is tried again."""
-        reader, wanted, top = self.reader, self.filter, self.top
+        reader, wanted, top, tried = self.reader, self.filter, self.top, self.tried
         if self.marked:
             return
         if reader is None or not self.begun:
@@ -154,14 +155,14 @@ class Feed:
         again = self.rows.wanted(height, again=True)
         show = height if self.rows.following else 0
         asked = self.ask(
-            lambda engine: reader.newest(engine, wanted, top, again, show), partial(self.take, height), "look"
+            lambda engine: reader.newest(engine, wanted, top, tried, again, show), partial(self.take, height), "look"
         )
         self.look_again = not asked
 
     def take(self, height: int, fresh: Fresh) -> None:
-        self.top = max(self.top, fresh.top)
+        self.top, self.tried = max(self.top, fresh.top), max(self.tried, fresh.tried)
         self.rows.learn(fresh.blocks)
-        self.rows.newest(fresh.ids)
+        self.rows.newest(each for each in fresh.ids if each >= (self.next or 0))  # what is below is read from there on
         self.drawn()
         if not self.complete and "older" not in self.busy:
             self.read_older()

@@ -54,6 +54,8 @@ class Fresh:
     blocks: list[tuple[LogRow, ...]]
     top: int
     """The newest id of the whole log, whatever the filter."""
+    tried: int
+    """The newest attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,13 @@ class Reader:
         """The lines of these firings."""
         return self.blocks(engine.log.by_rows(ids)) if ids else []
 
-    def newest(self, engine: HookEngine, wanted: LogFilter, top: int, again: Sequence[int], show: int) -> Fresh:
-        """What came since a look at which `top` was the log's newest id: the ids that match, the lines of the first
-        `show` of them, and of the firings that are read `again`. Only the log's end is searched."""
-        newest = engine.log.ids(LogFilter(), limit=1)
+    def newest(
+        self, engine: HookEngine, wanted: LogFilter, top: int, tried: int, again: Sequence[int], show: int
+    ) -> Fresh:
+        """What came since a look at which `top` was the log's newest id and `tried` its newest attempt: the ids that
+        match, the lines of the first `show` of them, and of the firings that are read `again`. Only the log's end is
+        searched, and firings that were tried since."""
+        attempt, newest = engine.log.newest_attempt(), engine.log.ids(LogFilter(), limit=1)
         ids, after = array("q"), max(0, top - LATE_IDS)
         while True:
             part = engine.log.ids(wanted, after=after, limit=LOOK)
@@ -109,8 +114,9 @@ class Reader:
             if len(part) < LOOK:
                 break
             after = part[0]
+        ids += array("q", engine.log.changed(wanted, after=max(0, tried - LATE_IDS), before=max(0, top - LATE_IDS) + 1))
         blocks = self.read(engine, list(dict.fromkeys([*ids[:show], *again])))
-        return Fresh(ids, blocks, newest[0] if newest else 0)
+        return Fresh(ids, blocks, newest[0] if newest else 0, attempt)
 
 
 def read_part(engine: HookEngine, wanted: LogFilter, before: int | None, limit: int) -> LogPart:

@@ -30,6 +30,8 @@ PAGE = 200
 POLL = 0.25
 """Seconds between two looks: four a second."""
 TAIL = 10
+MOST_TOLD = 100_000
+"""So many firings are known to have been shown: one that is tried again and matches still is not shown twice."""
 LONGEST_MS = 120_000
 """A firing that has run for longer died with its process: it is shown as it is."""
 
@@ -117,12 +119,17 @@ def search_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
 
 
 def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
-    """The last ones, oldest first, then each that comes. One that is running is shown when it has ended."""
+    """The last ones, oldest first, then each that comes, or begins to match with an attempt, however old it is.
+
+    One that is running is shown when it has ended.
+    """
     clock, pause = SystemClock(), threading.Event()
     fresh = list(engine.log.ids(wanted, limit=limit))
     last = fresh[0] if fresh else 0
     shown = {number for number in ids_after(engine, wanted, last - LATE_IDS) if fresh and number < fresh[-1]}
+    tried = engine.log.newest_attempt()
     seen: int | None = None
+    told = dict.fromkeys(matching_again(engine, wanted, tried, last))
     while True:
         running = False
         for firing in engine.log.by_rows(sorted(fresh)[:PAGE]):
@@ -131,6 +138,7 @@ def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
                 pause.wait(POLL)
                 break
             shown.add(firing.row_id)
+            told[firing.row_id] = None
             last = max(last, firing.row_id)
             yield firing
         if not running and len(fresh) <= PAGE:
@@ -138,7 +146,16 @@ def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
                 pause.wait(POLL)
             seen = version
         shown = {number for number in shown if number > last - LATE_IDS}
+        for number in list(told)[:-MOST_TOLD]:
+            del told[number]
+        since, tried = tried, max(tried, engine.log.newest_attempt())
         fresh = [number for number in ids_after(engine, wanted, last - LATE_IDS) if number not in shown]
+        fresh += [number for number in matching_again(engine, wanted, since, last) if number not in told]
+
+
+def matching_again(engine: HookEngine, wanted: LogFilter, tried: int, last: int) -> list[int]:
+    """Row ids of the firings before the window that matches are looked for in, of which an attempt came since one."""
+    return engine.log.changed(wanted, after=max(tried - LATE_IDS, 0), before=max(last - LATE_IDS, 0) + 1)
 
 
 def ids_after(engine: HookEngine, wanted: LogFilter, after: int) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from sqlalchemy import (
@@ -36,7 +37,7 @@ from hookrow.store.log.kinds import ITS, REASON, DeliveryKind, answers, at_most,
 from hookrow.store.outbox.parking import NOTABLE
 from hookrow.words import DIFFERS, ERRORS, PROBLEM, REASONS, SKIPS
 
-__all__ = ["Found", "ids", "search"]
+__all__ = ["Found", "among", "ids", "search"]
 
 SLICE_ROWS = 3_000
 """Text search goes through the log in slices of this many firings, so that the newest hits come first and soon."""
@@ -387,6 +388,19 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
                 if (count := count + len(numbers)) >= span.limit:
                     break
     return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
+
+
+def among(connection: Connection, wanted: LogFilter, numbers: Sequence[int]) -> list[int]:
+    """Those of these firings that match, newest first."""
+    wanted = asked(wanted)
+    text = [holds_text(connection, wanted.search)] if wanted.search else []
+    found: set[int] = set()
+    for stream in streams(connection, wanted):
+        statement = stream.rows(*of_firing(wanted), *text)
+        for values, at in product(stream.each, range(0, len(numbers), 500)):
+            these = statement.where(stream.number.in_(numbers[at : at + 500]))
+            found.update(connection.execute(these, values).scalars())
+    return sorted(found, reverse=True)
 
 
 def before_late(until_ms: int) -> int:

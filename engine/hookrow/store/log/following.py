@@ -1,4 +1,4 @@
-"""Attempts as they come, for who follows the log (docs/replay.md): each once, and whether a filter means it."""
+"""What comes, for who follows the log: attempts (docs/replay.md), and older firings that match since one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hookrow.records import FIRING_OUTCOMES, Attempt, Delivery, Firing, LogFilte
 from hookrow.store.configuration.cache import Config
 from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
-from hookrow.store.log.finding import asked, holds_text, of_firing, states_of
+from hookrow.store.log.finding import among, asked, holds_text, of_firing, states_of
 from hookrow.store.log.reading import ATTEMPT_HOLDS, attempt_from, by_ids
 
-__all__ = ["AttemptSeen", "attempt_by_row", "attempts_since", "newest_attempt"]
+__all__ = ["AttemptSeen", "attempt_by_row", "attempts_since", "changed", "newest_attempt"]
 
 
 class AttemptSeen(NamedTuple):
@@ -50,6 +50,20 @@ def attempts_since(connection: Connection, wanted: LogFilter, *, after: int, lim
         AttemptSeen(row.id, None if waits and row.runs and not row.meant else bool(row.meant))
         for row in connection.execute(rows)
     ]
+
+
+def changed(connection: Connection, wanted: LogFilter, *, after: int, before: int) -> list[int]:
+    """Firings below a row id of which an attempt was recorded after another, and that match; newest first.
+
+    None where no attempt can make a firing match.
+    """
+    if wanted.outcome in (None, "running") and wanted.code is None and wanted.would is None:
+        return []
+    older = DELIVERIES.c.firing_id + 0 < before  # from the attempts on: by its index this would be the whole log
+    tried = (
+        select(DELIVERIES.c.firing_id).distinct().join_from(ATTEMPTS, DELIVERIES).where(ATTEMPTS.c.id > after, older)
+    )
+    return among(connection, wanted, list(connection.execute(tried).scalars()))
 
 
 def of_attempt(connection: Connection, wanted: LogFilter) -> list[ColumnElement[bool]]:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, text
 
-from hookrow.errors import KeyTaken
+from hookrow.errors import ChangedMeanwhile, KeyTaken
 from hookrow.store import hooks
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.hooks import Author
@@ -64,6 +65,25 @@ def test_the_order_left_out_is_after_the_last(database: Database) -> None:
     assert (len(numbers), found) == (5, [10, 47, 50, 9995, 9999])
 
 
+def test_a_refused_change_fails_alone(database: Database) -> None:
+    """Of several that are committed together one is refused: the others are begun again, and saved."""
+    found = [create(database, key=key) for key in ("a", "b")]
+    authors = [Author(who, T0 + 1) for who in ("ivan", "olga")]
+
+    def changing(hook: int, author: Author, revision: int) -> Changing[bool]:
+        return Changing(author, lambda c: hooks.change(c, hook, {"name": "new"}, author, revision=revision))
+
+    database.writer.pause()
+    saved = database.writer.submit(changing(found[0], authors[0], 1))
+    refused = database.writer.submit(changing(found[1], authors[1], 7))
+    database.writer.go_on()
+    assert saved.result(30) is True
+    assert isinstance(refused.exception(30), ChangedMeanwhile)
+    with database.read() as connection:
+        assert ours(connection, "SELECT name FROM main.hook ORDER BY id").scalars().all() == ["new", "A"]
+        assert [each.who for each in hooks.history(connection, found[0])] == ["ivan", "olga"]
+
+
 def waits_for_a_lock(url: str) -> bool:
     """Whether a transaction of this PostgreSQL database waits for another."""
     engine = create_engine(url)
@@ -103,5 +123,41 @@ def test_two_engines_that_take_a_key_at_once(postgres_url: str, by: str) -> None
     leading.result(30)
     assert isinstance(late.exception(30), KeyTaken)
     assert other.writer.failed is None
+    one.close()
+    other.close()
+
+
+def test_a_key_that_is_taken_before_a_change_is_begun_again(postgres_url: str) -> None:
+    """Its batch was rolled back for another's change; by now another process has the key: it is told KeyTaken."""
+    url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
+    one, other = open_database(url), open_database(f"{url}&application_name=other")
+    written, gate = threading.Event(), threading.Event()
+    author, tries = Author("ivan", T0), 0
+
+    def first(connection: Connection) -> None:
+        hooks.create(connection, values(key="stock", position=5), OLGA)
+        written.set()
+        assert gate.wait(30)
+
+    def wanting(connection: Connection) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            one.writer.submit(first)
+            assert written.wait(30)
+        return hooks.create(connection, values(key="stock", position=5), author)
+
+    def refuse(_: Connection) -> None:
+        raise ChangedMeanwhile("a stale form")
+
+    other.writer.pause()
+    late = other.writer.submit(Changing(author, wanting))
+    refused = other.writer.submit(refuse)
+    other.writer.go_on()
+    while not waits_for_a_lock(url):
+        assert not late.done()
+    gate.set()
+    assert isinstance(late.exception(30), KeyTaken)
+    assert isinstance(refused.exception(30), ChangedMeanwhile)
     one.close()
     other.close()

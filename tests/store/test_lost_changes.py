@@ -159,6 +159,7 @@ def test_a_commit_that_arrives_after_the_look(database: Database) -> None:
     with ThreadPoolExecutor(1) as pool:
         with database.write(20) as connection:
             assert job(connection)
+            job.doubt()
             assert job.proof is not None
             with other.write(20) as looking:
                 assert not job.proof(looking)

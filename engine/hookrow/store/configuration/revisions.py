@@ -35,10 +35,10 @@ class Author:
     who: str
     at_ms: int
     left: list[Select[Any]] = field(default_factory=list, compare=False, repr=False)
-    """Asks for each row that tells of it."""
+    """Asks for each row that tells of it, as the latest try has written them."""
 
     def leave(self, table: Table, number: int) -> None:
-        """Note a row that was written, by its id: another try of the same change writes another one."""
+        """Note a row that was written, by its id: after a commit of it another try of the same change has another."""
         self.left.append(
             select(table.c.id).where(table.c.id == number, table.c.at_ms == self.at_ms, table.c.who == self.who)
         )
@@ -54,24 +54,30 @@ class Changing(Generic[T]):
     def __init__(self, author: Author, job: Callable[[Connection], T]) -> None:
         self.author: Final = author
         self.job: Final = job
+        self.lost: list[Select[Any]] = []
+        """Asks for what was left in commits that were lost. What any other try has left was rolled back with it."""
 
     def __call__(self, connection: Connection) -> T:
-        before = list(self.author.left)
+        self.author.left.clear()  # SQLite gives the ids of what was rolled back again
         try:
             with at_work():
                 answer = self.job(connection)
         except HookrowError:  # for instance that the hook was changed meanwhile: by the commit that was lost
-            if not left(connection, before):
+            if not left(connection, self.lost):
                 raise
         else:
-            if not left(connection, before):
+            if not left(connection, self.lost):
                 return answer
         raise StorageError(Text("this change was saved by the commit whose connection was lost"))
 
+    def doubt(self) -> None:
+        """The connection was lost in the commit of what was just left."""
+        self.lost.extend(self.author.left)
+
     @property
     def proof(self) -> Callable[[Connection], bool] | None:
-        """Tells whether the change is there, where a commit's end is not known; None where it changed nothing."""
-        rows = self.author.left
+        """Tells whether the change is there, where a commit was lost; None where it changed nothing."""
+        rows = self.lost
         return (lambda connection: left(connection, rows)) if rows else None
 
 

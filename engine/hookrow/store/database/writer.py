@@ -349,9 +349,8 @@ class Writer:
         if apart:
             patient = self.commit_apart(batch)
         if patient:
-            self.answer(
-                [waiting for waiting in batch if waiting.error is not None]
-            )  # the others may wait as long again
+            # The others may wait as long again.
+            self.answer([waiting for waiting in batch if waiting.error is not None])
             self.commit(patient)
 
     def commit_apart(self, batch: list[Waiting]) -> list[Waiting]:
@@ -396,6 +395,8 @@ class Writer:
                 # After an unknown commit any error may be its own: the same firing is not written twice.
                 if isinstance(error, Unsure):
                     answers = [waiting.answer for waiting in batch]
+                    for doubt in filter(None, (getattr(waiting.job, "doubt", None) for waiting in batch)):
+                        doubt()
                 elif answers is None:
                     raise
                 if self.proved(batch, error, until):

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from hookrow import Hook, HookEngine
-from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook
+from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook, Refused
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.hooks import reseal_all
 from hookrow.store.outbox import Note, note
 from outbox_rows import claim, result, settle
 
@@ -208,3 +209,44 @@ def test_it_works_across_restarts(database_url: str) -> None:
     with HookEngine(database_url, worker=False) as engine:
         undo(engine)
         assert [hook.name for hook in engine.hooks.list()] == ["a"]
+
+
+def test_an_added_secret_goes_with_its_undo(engine: HookEngine) -> None:
+    """Left behind, a password would be sent with an empty login, a header's value under the next name."""
+    engine.hooks.update("h1", auth_login="shop", auth_password="s3cret", custom_header="X-Key: abc")
+    undo(engine)
+    hook = engine.hooks.get("h1")
+    assert (hook.auth_login, hook.auth_password, hook.custom_header, hook.custom_header_value) == ("", None, "", None)
+    engine.hooks.new_secret("h1")
+    undo(engine)
+    assert engine.hooks.get("h1").signing_secret is None
+
+
+def test_an_undo_with_nothing_to_bring_back_is_refused(engine: HookEngine) -> None:
+    """The secret before is nowhere: no word of success, and the receiver keeps what it has."""
+    engine.hooks.new_secret("h1")
+    engine.hooks.new_secret("h1", rotate=True)
+    before = engine.hooks.get("h1")
+    with pytest.raises(Refused, match="nothing to undo"):
+        undo(engine)
+    assert engine.hooks.get("h1") == before
+
+
+def test_secrets_sealed_with_another_key_stand_in_no_undos_way(engine: HookEngine) -> None:
+    """It changes no field: one's last edit is the one before it."""
+    engine.hooks.update("h1", name="new", auth_password="s3cret")
+    engine.hooks.update("h1", name="newer")
+    run = engine.runtime
+    author = run.author()
+    run.database.writer.write(lambda c: reseal_all(c, run.vault, author))
+    assert engine.hooks.history("h1")[0].action == "keys"
+    assert undo(engine).action == "edit"
+    assert engine.hooks.get("h1").name == "new"
+
+
+def test_a_change_of_the_event_is_taken_back_with_the_place(engine: HookEngine) -> None:
+    """Also where the number was the same in both events."""
+    engine.hooks.update("h1", event="before_user_update")
+    assert engine.hooks.get("h1").position == 10
+    undo(engine)
+    assert order(engine) == ["h1", "h2", "h3", "h4"]

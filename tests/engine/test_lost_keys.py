@@ -12,7 +12,7 @@ from hookrow import Hook, HookEngine
 from hookrow.errors import KeyMissing
 from hookrow.hook.modes import pause_reason
 from hookrow.records import LogFilter
-from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.testing import HookReceiver, ManualClock
 from hookrow.testing.fixtures import hook_receiver
 from schemas import ours
@@ -156,6 +156,35 @@ def test_two_that_differ_do_not_pause_and_resume_in_turns(opened: Open) -> None:
         assert tend(having) == set()
     actions = [each.action for each in having.hooks.history("erp")]
     assert actions == ["resume", "pause", "add"]
+
+
+def test_a_key_file_that_was_replaced_seals_nothing(tmp_path: Path) -> None:
+    """Not the first secret after it either, in a process that has loaded the file before."""
+    with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
+        engine.hooks.add(hook("http://a.example/"))
+        write_key_file(tmp_path / "hookrow.key", KeyRing.new())
+        for _ in range(2):
+            with pytest.raises(KeyMissing):
+                engine.hooks.add(hook("http://a.example/", "new"))
+
+
+def test_several_are_paused_and_resumed_as_one_is(opened: Open) -> None:
+    """A person's pause comes over one for a missing key and outlives it; the other can't be resumed by hand."""
+    ring, others = KeyRing.new(), KeyRing.new()
+    opened(ring).hooks.add(hook("http://a.example/"))
+    lost = opened(others)
+    number = lost.hooks.get("erp").id or 0
+    with pytest.raises(KeyMissing, match="ERP"):  # held by this process alone
+        lost.hooks.change_several({number: 1}, "resume")
+    assert tend(lost) == {number}
+    revision = lost.hooks.get("erp").revision
+    with pytest.raises(KeyMissing, match="ERP"):
+        lost.hooks.change_several({number: revision}, "resume")
+    having = opened(ring)
+    assert having.hooks.change_several({number: revision}, "resume") == []  # it ends by itself
+    assert lost.hooks.change_several({number: revision}, "pause", reason="repair") == [number]
+    assert tend(having) == set()
+    assert state(having) == ("paused", "person")
 
 
 def test_a_key_that_is_put_back_is_seen(tmp_path: Path) -> None:

@@ -64,3 +64,21 @@ async def test_a_secret_of_another_hook_can_not_be_copied(bench: Bench) -> None:
     await bench.gate("other", auth_login="eve")
     await bench.engine.hooks.update("other", auth_password=Secret.kept())
     assert (await bench.engine.hooks.get("other")).auth_password is None
+
+
+async def test_fields_that_were_set_after_the_check_are_checked_again(bench: Bench) -> None:
+    """A header's value stands in no name, a password is sealed, and what can't be so is told in words."""
+    hook = Hook(key="a", name="a", event=EVENT, url="http://receiver.test/")
+    hook.custom_header, hook.auth_login, hook.auth_password = "X-Key: s3cretvalue", "shop", "plain"  # type: ignore[assignment]
+    kept = await bench.engine.hooks.add(hook)
+    assert (kept.custom_header, kept.custom_header_value, kept.auth_password) == (
+        "X-Key",
+        Secret.kept(),
+        Secret.kept(),
+    )
+    assert "s3cretvalue" not in str(await bench.engine.hooks.history("a"))
+    other = Hook(key="b", name="b", event=EVENT, url="http://receiver.test/")
+    other.timeout, other.url = -5, "ftp://receiver.test/"
+    with pytest.raises(InvalidHook) as refused:
+        await bench.engine.hooks.ensure(other)
+    assert {problem.field for problem in refused.value.problems} == {"timeout", "url"}

@@ -12,14 +12,13 @@ from sqlalchemy import Connection
 from hookrow.clock import DAY_MS
 from hookrow.core.changes.candidates import CandidateHooks
 from hookrow.core.changes.handing import COLUMNS, hook_of, is_kept
-from hookrow.core.changes.several import SeveralHooks
+from hookrow.core.changes.several import SeveralHooks, refuse_shut
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
+from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
-from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
-from hookrow.lang import Text, quoted
+from hookrow.lang import Text
 from hookrow.payload import storable
 from hookrow.reasons.reason import keep
 from hookrow.records import Revision, as_of
@@ -124,11 +123,17 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             EventNotFound: the catalogue does not hold its event.
             KeyTaken: another hook has its key.
             InvalidTemplate: its body or condition can't be compiled or fails on the event's payload.
-            InvalidHook: a secret that was read back from another hook: its value is not known here.
+            InvalidHook: a secret that was read back from another hook: its value is not known here; or a field that was
+                set after the hook was made, and can't be so.
         """
         config = self.runtime.config_now()
         given = {code: getattr(hook, code) for code in (*COLUMNS, *SECRETS)}
-        notes = self.check_templates(config, hook.event, given)
+        fields.hide_given(given)
+        cleaned = fields.clean(given, new=True, stored=True)  # attributes may have been set since it was checked
+        if cleaned.problems:
+            raise InvalidHook(cleaned.problems)
+        given = cleaned.values
+        notes = self.check_templates(config, given["event"], given)
         uid = hookstore.new_uid()
         values = {code: given[code] for code in COLUMNS} | {"uid": uid}
         for name in SECRETS:
@@ -140,7 +145,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             Changing(author, lambda connection: hookstore.create(connection, values, author))
         )
         kept = self.fresh(number)
-        kept._notes = [*hook.notes, *notes]
+        kept._notes = [*dict.fromkeys([*hook.notes, *cleaned.notes]), *notes]
         return kept
 
     def ensure(self, hook: Hook) -> Hook:
@@ -368,9 +373,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             KeyMissing: its secrets can't be opened; the pause ends by itself when they can.
         """
         found = self.find(ref)
-        if found.paused_by == "key":
-            reason = pause_reason("key", found.paused_reason)
-            raise KeyMissing(Text("{hook} is paused: {reason}", hook=quoted(found.name), reason=reason))
+        refuse_shut(found)
         if found.paused_by is not None:
             values = {"paused_by": None, "paused_reason": None, "paused_ms": None}
             self.with_event(found, values, "resume", "hook.resumed", {"by": "person"})

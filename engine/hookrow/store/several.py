@@ -30,7 +30,9 @@ def change_several(
     hold(connection, revisions)
     for number, revision in sorted(revisions.items()):
         paused = connection.execute(select(HOOKS.c.paused_by).where(HOOKS.c.id == number)).scalar()
-        stands = (what == "pause" and paused not in (None, "breaker")) or (what == "resume" and paused is None)
+        stands = (what == "pause" and paused not in (None, "breaker", "key")) or (
+            what == "resume" and paused in (None, "key")  # one for a key ends by itself
+        )
         if not stands and change(connection, number, values, author, action=action, revision=revision):
             changed.append(number)
     return changed

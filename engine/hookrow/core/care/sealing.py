@@ -163,7 +163,7 @@ class Sealing:
             KeyMissing: there are secrets that this process can't open, and this is not one of them.
             KeyUnsafe, KeyWrong: the keys can't be used.
         """
-        missing = self.missing(config)
+        missing = self.lacking(config.hooks.values(), all_tokens, again=True)  # the keys are read anew to seal
         if missing and not (current is not None and key_of(current) in missing and self.ids()):
             raise locked(missing)
         return self.vault.seal(secret, place)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Connection
 
 from hookrow.core.firing import write_event
-from hookrow.errors import HookNotFound
-from hookrow.lang import Text
+from hookrow.errors import HookNotFound, KeyMissing
+from hookrow.hook.modes import pause_reason
+from hookrow.hook.stored import StoredHook
+from hookrow.lang import Text, quoted
 from hookrow.payload import storable
 from hookrow.reasons.reason import keep
 from hookrow.records import OwnChange
@@ -44,7 +46,12 @@ class SeveralHooks:
 
         Raises:
             HookNotFound, ChangedMeanwhile: one of them was deleted or changed by somebody.
+            KeyMissing: the secrets of one that is to be resumed can't be opened.
         """
+        if what == "resume":
+            config = self.runtime.config_now()
+            for each in filter(None, map(config.hooks.get, revisions)):
+                refuse_shut(each)
         author, said, runtime = self.runtime.author(), storable(reason), self.runtime
         told = {"pause": "hook.paused", "resume": "hook.resumed"}.get(what)
 
@@ -84,6 +91,7 @@ class SeveralHooks:
         Raises:
             ChangedMeanwhile: a hook of it was changed since; nothing is taken back.
             InvalidHook: secrets would go to another origin.
+            Refused: there is nothing that comes back.
             HookNotFound, KeyTaken
         """
         author, runtime = self.runtime.author(), self.runtime
@@ -96,6 +104,13 @@ class SeveralHooks:
 
         runtime.database.writer.write(Changing(author, job))
         runtime.cache.forget()
+
+
+def refuse_shut(hook: StoredHook) -> None:
+    """Before a hook is resumed by hand. Raises KeyMissing where its pause ends by itself, once its key is there."""
+    if hook.paused_by == "key":
+        reason = pause_reason("key", hook.paused_reason)
+        raise KeyMissing(Text("{hook} is paused: {reason}", hook=quoted(hook.name), reason=reason))
 
 
 def ref_of(runtime: Runtime, number: int) -> dict[str, object]:

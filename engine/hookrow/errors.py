@@ -193,7 +193,7 @@ class DeliveryNotFound(NotFound):
 
 
 class Ambiguous(HookrowError):
-    """Several hooks have this name: use an ID or a key."""
+    """Several hooks have this name, or digits are the ID of one and the key of another: use another ID or key."""
 
     def __init__(self, text: Text | str, candidates: Sequence[str]) -> None:
         super().__init__(text)

@@ -38,6 +38,20 @@ async def test_a_hook_is_found_by_id_key_and_name(bench: Bench) -> None:
     assert [each.split()[0] for each in caught.value.candidates] == [str(hook.id), str(other.id)]
 
 
+async def test_digits_that_are_an_id_and_another_hooks_key(bench: Bench) -> None:
+    """Neither is guessed, so that no change hits the other one; each is found in its own way, and a number is an id."""
+    first = await bench.hook("First", key="first")
+    digits = str(first.id)
+    second = await bench.hook("Second", key=digits)
+    with pytest.raises(Ambiguous) as caught:
+        await bench.engine.hooks.update(digits, name="new")
+    assert {each.split()[0] for each in caught.value.candidates} == {digits, str(second.id)}
+    for ref, hook in ((first.id, first), ("first", first), (second.id, second), (str(second.id), second)):
+        assert (await bench.engine.hooks.get(ref or 0)).id == hook.id
+    await bench.engine.hooks.remove("first")
+    assert (await bench.engine.hooks.get(digits)).id == second.id
+
+
 async def test_ensure_leaves_what_the_admins_made(bench: Bench) -> None:
     """Added where its key is new; else the stored one stays. `add` refuses the key."""
     wanted = Hook(key="k", name="by code", event=EVENT, url="http://receiver.test/")

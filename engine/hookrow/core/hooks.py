@@ -55,12 +55,12 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
     def find(self, ref: int | str, config: Config | None = None) -> StoredHook:
         """The stored hook that an id, a key or an exact name means. Raises HookNotFound, Ambiguous."""
         config = config or self.runtime.config_now()
-        if isinstance(ref, int) or (ref.isascii() and ref.isdigit()):
-            numbered = config.hooks.get(int(ref))
-            if numbered is not None and not numbered.deleted:
-                return numbered
         alive = [hook for hook in config.hooks.values() if not hook.deleted]
         keyed = [hook for hook in alive if hook.key == ref]
+        if isinstance(ref, int) or (ref.isascii() and ref.isdigit()):
+            numbered = config.hooks.get(int(ref))
+            if numbered is not None and not numbered.deleted and numbered not in keyed:
+                keyed.append(numbered)  # where another hook's key is the same digits, none of the two is guessed
         named = keyed or [hook for hook in alive if hook.name == ref]
         if len(named) == 1:
             return named[0]

@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 
 from hookrow import Hook, HookEngine
 from hookrow.errors import HookNotFound, InvalidHook
+from hookrow.hookfile import import_hooks
 from hookrow.store.moving import Goal, numbers
 
 EVENT = "before_order_add"
@@ -72,6 +73,32 @@ def test_without_a_free_number_the_event_is_numbered_by_tens(engine: HookEngine,
     assert [len(engine.hooks.history(name)) for name in "abcd"] == [3, 3, 3, 3]
     engine.hooks.move("a", after="b")  # there is no place between two that share one: it goes behind both
     assert [name for name, _ in order(engine)] == ["d", "b", "c", "a"]
+
+
+def test_the_last_place_is_after_one_with_the_last_number(engine: HookEngine, row: list[str]) -> None:
+    """The event is numbered anew: a new hook, one that is put last or comes from another event, with lower ids or
+    higher ones."""
+    engine.hooks.update("d", position=9999)
+    engine.hooks.update("a", position=None)
+    assert order(engine) == [("b", 10), ("c", 20), ("d", 30), ("a", 40)]
+    engine.hooks.update("a", position=9999)
+    engine.hooks.add(Hook(name="e", key="e", event=EVENT, url="http://receiver.test/"))
+    assert [name for name, _ in order(engine)] == [*"bcdae"]
+    engine.hooks.update("b", event="before_user_update")
+    engine.hooks.update("e", position=9999)
+    engine.hooks.update("b", event=EVENT)
+    assert [name for name, _ in order(engine)] == [*"cdaeb"]
+    engine.hooks.update("b", position=9999)
+    engine.hooks.update("b", position=None)
+    assert [name for name, _ in order(engine)] == [*"cdaeb"]
+
+
+def test_a_file_may_change_hooks_that_it_numbers_anew(engine: HookEngine, row: list[str]) -> None:
+    """A new hook takes the last place before the file's next one, which moves for it, is changed."""
+    engine.hooks.update("d", position=9999)
+    new = f"  0:\n    name: new\n    event: {EVENT}\n    url: http://receiver.test/\n"
+    import_hooks(engine, f"hookrow: 1\nhooks:\n{new}  d:\n    name: changed\n")
+    assert order(engine) == [("a", 10), ("b", 20), ("c", 30), ("changed", 40), ("new", 50)]
 
 
 def test_what_is_refused_changes_nothing(engine: HookEngine, row: list[str]) -> None:

@@ -228,8 +228,8 @@ def test_the_last_order_is_rounded_down_and_ten_added(database: Database) -> Non
     add_hook(database, "a", event="e", position=47)
     gone = add_hook(database, "b", event="e", position=300)
     change(database, gone, {"deleted_ms": T0}, action="remove")
-    assert database.writer.write(lambda connection: hooks.next_position(connection, "e")) == 50
-    assert database.writer.write(lambda connection: hooks.next_position(connection, "other")) == 10
+    assert database.writer.write(lambda connection: hooks.next_position(connection, "e", OLGA)) == 50
+    assert database.writer.write(lambda connection: hooks.next_position(connection, "other", OLGA)) == 10
 
 
 def test_nothing_waits_for_a_deleted_hook(database: Database) -> None:

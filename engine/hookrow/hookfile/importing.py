@@ -334,32 +334,24 @@ class Importer:
             uid = hookstore.new_uid() if step.stored is None else step.stored.uid
             prepared.append((step, uid, *self.hooks.sealed(uid, step.values, step.stored)))
 
-        touched = [step.stored.id for step in steps if step.stored is not None and (step.removed or step.values)]
+        changed = [step.stored for step in steps if step.stored is not None and (step.removed or step.values)]
+        touched = {each.id: each.revision for each in changed}
         placed = {str(step.values["event"]) for step in steps if "event" in step.values}
 
         def job(connection: Connection) -> None:
             hookstore.hold(connection, touched, placed)
+            hookstore.looked_at(connection, touched)
             for each in changes:
                 change_setting(connection, author, f"{PREFIX}{each.event}", ON if each.after else OFF)
             for step in steps:
                 if step.removed and step.stored is not None:
                     gone = {"deleted_ms": author.at_ms}
-                    hookstore.change(
-                        connection, step.stored.id, gone, author, action="remove", revision=step.stored.revision
-                    )
+                    hookstore.change(connection, step.stored.id, gone, author, action="remove")
             for step, uid, values, resealed in prepared:
                 if step.stored is None:
                     hookstore.create(connection, {**values, "uid": uid}, author, action="import")
                 elif values:
-                    hookstore.change(
-                        connection,
-                        step.stored.id,
-                        values,
-                        author,
-                        action="import",
-                        revision=step.stored.revision,
-                        resealed=resealed,
-                    )
+                    hookstore.change(connection, step.stored.id, values, author, action="import", resealed=resealed)
 
         self.runtime.database.writer.write(Changing(author, job))
         self.runtime.cache.forget()

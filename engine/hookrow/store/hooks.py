@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import CandidateInTheWay, ChangedMeanwhile, HookNotFound, KeyTaken
@@ -33,6 +33,7 @@ __all__ = [
     "history",
     "hold",
     "hold_order",
+    "looked_at",
     "new_uid",
     "next_position",
     "reseal_all",
@@ -62,7 +63,11 @@ def hold(connection: Connection, hooks: Collection[int] | Select[Any], events: C
     """
     for event in sorted(events):
         hold_order(connection, event)
-    all_locked(connection, select(HOOKS.c.id).where(HOOKS.c.id.in_(hooks)).order_by(HOOKS.c.id))
+    full = select(HOOKS.c.event).where(
+        HOOKS.c.event.in_(events), HOOKS.c.position == LAST_POSITION, HOOKS.c.deleted_ms.is_(None)
+    )
+    wanted = or_(HOOKS.c.id.in_(hooks), HOOKS.c.event.in_(full))  # whose hooks may be numbered anew
+    all_locked(connection, select(HOOKS.c.id).where(wanted).order_by(HOOKS.c.id))
 
 
 def hold_place(connection: Connection, number: int, changes: Mapping[str, Any]) -> None:
@@ -71,7 +76,7 @@ def hold_place(connection: Connection, number: int, changes: Mapping[str, Any]) 
         now = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id == number)).scalar()
         event = put_last(now, changes)
         if event is not None:
-            hold_order(connection, event)
+            hold(connection, [number], [event])
 
 
 def put_last(now: str | None, changes: Mapping[str, Any]) -> str | None:
@@ -80,12 +85,17 @@ def put_last(now: str | None, changes: Mapping[str, Any]) -> str | None:
     return event if changes.get("position", 0) is None or (event != now and "position" not in changes) else None
 
 
-def next_position(connection: Connection, event: str) -> int:
-    """Where a hook goes whose order was left out: the event's largest rounded down to a ten, + 10."""
+def next_position(connection: Connection, event: str, author: Author, number: int | None = None) -> int:
+    """Where a hook (`number`: one that exists) goes whose order was left out: the event's largest rounded down to a
+    ten, + 10. Where that is the last there is, the others are numbered anew."""
     hold_order(connection, event)
     last = connection.execute(
         select(func.max(HOOKS.c.position)).where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
     ).scalar()
+    if last == LAST_POSITION:
+        from hookrow.store.moving import make_room  # it changes hooks by what stands here
+
+        return make_room(connection, event, author, number)
     return 10 if last is None else min(last // 10 * 10 + 10, LAST_POSITION)
 
 
@@ -116,7 +126,7 @@ def create(connection: Connection, values: Mapping[str, Any], author: Author, *,
     """
     row = dict(values)
     if row.get("position") is None:
-        row["position"] = next_position(connection, row["event"])
+        row["position"] = next_position(connection, row["event"], author)
     key = row.get("key") or ""
     if key and key_owner(connection, key) is not None:
         raise taken(key)
@@ -152,6 +162,21 @@ def load(connection: Connection, number: int) -> Row[Any]:
     return row
 
 
+def looked_at(connection: Connection, revisions: Mapping[int, int]) -> None:
+    """See that these hooks are of these revisions, before a transaction changes several: one may give another a place.
+
+    Raises:
+        HookNotFound, ChangedMeanwhile
+    """
+    for number, revision in revisions.items():
+        same(load(connection, number)._mapping, revision)
+
+
+def same(row: Mapping[Any, Any], revision: int | None) -> None:
+    if revision is not None and revision != row["revision"]:
+        raise ChangedMeanwhile(Text('the hook "{name}" was changed while you were editing', name=row["name"]))
+
+
 def change(
     connection: Connection,
     number: int,
@@ -174,15 +199,14 @@ def change(
     before = dict(load(connection, number)._mapping)
     if before["deleted_ms"] is not None and action not in ("restore", "undo"):
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
-    if revision is not None and revision != before["revision"]:
-        raise ChangedMeanwhile(Text('the hook "{name}" was changed while you were editing', name=before["name"]))
+    same(before, revision)
     values = {name: value for name, value in changes.items() if before[name] != value}
     if not values:
         return False
     keep_candidate(before, values)
     event = put_last(before["event"], changes)
     if event is not None:
-        values["position"] = next_position(connection, event)
+        values["position"] = next_position(connection, event, author, number)
     key = values.get("key", before["key"]) or made_key(connection, number)
     if key_owner(connection, key) not in (None, number):
         raise taken(key)

@@ -36,6 +36,7 @@ __all__ = [
     "looked_at",
     "new_uid",
     "next_position",
+    "places",
     "reseal_all",
     "sealed_by",
     "sealed_values",
@@ -93,10 +94,31 @@ def next_position(connection: Connection, event: str, author: Author, number: in
         select(func.max(HOOKS.c.position)).where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
     ).scalar()
     if last == LAST_POSITION:
-        from hookrow.store.moving import make_room  # it changes hooks by what stands here
-
         return make_room(connection, event, author, number)
     return 10 if last is None else min(last // 10 * 10 + 10, LAST_POSITION)
+
+
+def places(connection: Connection, event: str | None) -> list[tuple[int, int]]:
+    """Position and id of an event's hooks, in the order in which they run; locked."""
+    rows = connection.execute(
+        select(HOOKS.c.position, HOOKS.c.id)
+        .where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
+        .order_by(HOOKS.c.id)  # whoever locks several locks them in this order
+        .with_for_update(key_share=True)
+    ).all()
+    return sorted((each.position, each.id) for each in rows)
+
+
+def make_room(connection: Connection, event: str, author: Author, number: int | None) -> int:
+    """Number an event's hooks anew, but for this one; gives the place after them. Equal numbers stay equal."""
+    others = [each for each in places(connection, event) if each[1] != number]
+    taken = sorted({position for position, _ in others})
+    step = min(10, LAST_POSITION // (len(taken) + 1))
+    if not step:  # each number there is has its hook
+        return LAST_POSITION
+    for position, each in others:
+        change(connection, each, {"position": step * (taken.index(position) + 1)}, author, action="move")
+    return step * (len(taken) + 1)
 
 
 def key_owner(connection: Connection, key: str) -> int | None:
@@ -173,6 +195,7 @@ def looked_at(connection: Connection, revisions: Mapping[int, int]) -> None:
 
 
 def same(row: Mapping[Any, Any], revision: int | None) -> None:
+    """See that a hook's row is of this revision. Raises ChangedMeanwhile."""
     if revision is not None and revision != row["revision"]:
         raise ChangedMeanwhile(Text('the hook "{name}" was changed while you were editing', name=row["name"]))
 

@@ -12,12 +12,10 @@ from hookrow.errors import HookNotFound, InvalidHook, Problem
 from hookrow.lang import Text
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.tables import HOOKS
-from hookrow.store.hooks import LAST_POSITION, change, hold_order
+from hookrow.store.hooks import LAST_POSITION, change, hold_order, places
 
-__all__ = ["Goal", "make_room", "move", "numbers"]
+__all__ = ["Goal", "move", "numbers"]
 
-NEW = -1
-"""In the place of an id: a hook that is to get a place."""
 Places = Sequence[tuple[int, int]]
 """Position and id of an event's hooks, in the order in which they run."""
 
@@ -46,7 +44,7 @@ def move(connection: Connection, number: int, goal: Goal, author: Author) -> Non
     event = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id == number)).scalar()
     if event is not None:
         hold_order(connection, event)
-    row = row_of(connection, event)
+    row = places(connection, event)
     ids = {each for _, each in row}
     if number not in ids:
         raise HookNotFound(Text("there is no hook {ref}", ref=number))
@@ -54,27 +52,6 @@ def move(connection: Connection, number: int, goal: Goal, author: Author) -> Non
         raise refused(Text("both hooks must be of one event"))
     for each, position in numbers(row, number, goal).items():
         change(connection, each, {"position": position}, author, action="move")
-
-
-def row_of(connection: Connection, event: str | None) -> Places:
-    """An event's hooks, locked."""
-    rows = connection.execute(
-        select(HOOKS.c.position, HOOKS.c.id)
-        .where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
-        .order_by(HOOKS.c.id)  # whoever locks several locks them in this order
-        .with_for_update(key_share=True)
-    ).all()
-    return sorted((each.position, each.id) for each in rows)
-
-
-def make_room(connection: Connection, event: str, author: Author, number: int | None) -> int:
-    """The place after all of an event's hooks but this one, where the last number is taken: they get new ones."""
-    others = [each for each in row_of(connection, event) if each[1] != number]
-    new = dict(renumbered([*others, (-1, NEW)], others, len(others), NEW))
-    place = new.pop(NEW)
-    for each, position in new.items():
-        change(connection, each, {"position": position}, author, action="move")
-    return place
 
 
 def refused(text: Text) -> InvalidHook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import click
 from hookrow.cli.catalogue import Lazy, name_commands, option
 from hookrow.cli.click_words import speak
 from hookrow.cli.session import Session
+from hookrow.cli.stdout import emit
 from hookrow.lang import Text, detect
 
 __all__ = ["root", "run"]
@@ -26,7 +28,7 @@ def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) ->
             number = version("hookrow")
         except PackageNotFoundError:  # run from the source, not installed
             number = "0"
-        click.echo(f"hookrow {number}")
+        emit(f"hookrow {number}\n")
         ctx.exit()
 
 
@@ -53,7 +55,7 @@ def root(ctx: click.Context) -> int | None:
         from hookrow.cli.commands.tui import open_terminal_interface
 
         return open_terminal_interface(ctx.obj)
-    click.echo(ctx.get_help())
+    emit(f"{ctx.get_help()}\n")
     path = ctx.obj.path
     if path is not None and not path.exists():
         none = Text(
@@ -70,6 +72,9 @@ def run(arguments: Sequence[str] | None = None, session: Session = AS_IT_IS) -> 
 
     `session` names the database where `--db` does not (else it is $HOOKROW_DB, else ./hooks.db), and the program.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed (`>&-`): as if nothing came from there, and nobody listened
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a log
@@ -77,7 +82,6 @@ def run(arguments: Sequence[str] | None = None, session: Session = AS_IT_IS) -> 
     name_commands(session.program)
     try:
         code = root.main(args=arguments, prog_name=session.called, standalone_mode=False, obj=session)
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every kind of end has its words and its code
         from hookrow.cli.exits import end

@@ -18,6 +18,7 @@ from typing import Any, Final
 import click
 
 from hookrow.cli.click_words import speak
+from hookrow.cli.stdout import ReaderGone, emit
 from hookrow.lang import Both, Plural, Speech, Text, detect
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "Listed",
     "Number",
     "Option",
-    "ReaderGone",
     "command",
     "family",
     "name_commands",
@@ -276,6 +276,7 @@ class Spoken(click.Command):
         found = super().get_help_option(ctx)
         if found is not None:
             found.help = str(Text("Show this message and exit."))
+            found.callback = show_help
         return found
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -313,8 +314,11 @@ class Family(Spoken, click.Group):
         return list(self.commands)
 
 
-class ReaderGone(Exception):
-    """Whoever read our output went away, as `| head` does."""
+def show_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Print a command's help and leave."""
+    if value and not ctx.resilient_parsing:
+        emit(f"{ctx.get_help()}\n")
+        ctx.exit()
 
 
 class Lazy(Spoken, click.Group):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 import click
 
-from hookrow.cli.catalogue import ReaderGone, spoken
+from hookrow.cli.catalogue import spoken
 from hookrow.cli.show.output import say
+from hookrow.cli.stdout import ReaderGone, Unwritten
 from hookrow.errors import (
     Ambiguous,
     HookrowError,
@@ -28,7 +30,7 @@ NO = 1
 """What was asked was done, and the answer is no: a veto, a failed test, redelivery or replay."""
 USAGE = 2
 STORAGE = 3
-"""Storage or key."""
+"""Storage or key; or the output can't be written."""
 MISSING = 4
 REFUSED = 5
 """A conflict, a contradiction, an invalid value."""
@@ -63,11 +65,17 @@ def end(error: BaseException) -> int:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return STOPPED
     if isinstance(error, BrokenPipeError | ReaderGone):
-        return closed_pipe()
+        forget_output()
+        return DONE
+    if isinstance(error, Unwritten):
+        forget_output()
+        say(Text("Error: the output can't be written: {reason}. What the command changed stays changed.", reason=error))
+        return STORAGE
     if isinstance(error, click.ClickException):
         if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument) and error.ctx is not None:
             error.param_hint = spoken(error.param.make_metavar(error.ctx))  # as the usage line above names it
-        error.show()
+        with suppress(OSError):  # nobody can be told
+            error.show()
         return USAGE
     code = code_of(error) if isinstance(error, HookrowError) else None
     if code is None:
@@ -76,10 +84,9 @@ def end(error: BaseException) -> int:
     return code
 
 
-def closed_pipe() -> int:
-    """The reader went away (`| head`): stop without a word, and let the exit's own flush meet no error."""
+def forget_output() -> None:
+    """What could not be written is not tried again: the exit's own flush is to meet no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return DONE
 
 
 def explain(error: BaseException) -> None:
@@ -110,7 +117,8 @@ def unexpected(error: BaseException) -> int:
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        click.echo("".join(traceback.format_tb(link.__traceback__)), err=True, nl=False)
-        click.echo(f"{type(link).__module__}.{type(link).__qualname__}", err=True)
+        where = "".join(traceback.format_tb(link.__traceback__))
+        with suppress(OSError):
+            click.echo(f"{where}{type(link).__module__}.{type(link).__qualname__}", err=True)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return NO

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from hookrow.cli.commands.rehearse import put_row_time
 from hookrow.cli.read.hook_values import keeps_secrets
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.findings import contradicts
-from hookrow.cli.show.output import confirm, paint, put, put_json, say, to_json
+from hookrow.cli.show.output import confirm, paint, put, put_file, put_json, say, to_json
 from hookrow.cli.show.standing import NO_EFFECT
 from hookrow.lang import Text
 from hookrow.safetext import visible
@@ -62,7 +61,7 @@ def export(session: Session, output: Path | None, event: str | None, revisions: 
             for hook in filter(contradicts, engine.hooks.list(event)):
                 say(Text("{hook}: {problem}", hook=visible(hook.key), problem=NO_EFFECT))
     if output is None:
-        sys.stdout.write(text)  # YAML has its own escapes for what a terminal should not get
+        put_file(text)  # YAML has its own escapes for what a terminal should not get
         return
     write_whole(output, text)
     say(Text("Wrote {path}", path=output))

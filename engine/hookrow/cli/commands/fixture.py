@@ -11,7 +11,7 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.output import confirm, say
+from hookrow.cli.show.output import confirm, put_file, say
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing
 from hookrow.results import MASK
@@ -85,7 +85,7 @@ def fixture(session: Session, ref: str, yes: bool) -> int:
     question = Text("The receiver's response may contain secrets of its own. Print it?")
     if attempt.response_body and not confirm(question, yes=yes):
         return exits.STOPPED
-    click.echo(source_of(firing, delivery, attempt), nl=False)
+    put_file(source_of(firing, delivery, attempt))
     return exits.DONE
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import click
 
 from hookrow.cli.show.layout import Cell, Column, table
+from hookrow.cli.stdout import emit
 from hookrow.errors import Unrecorded
 from hookrow.lang import Text
 from hookrow.safetext import in_json, visible
@@ -23,6 +25,7 @@ __all__ = [
     "in_terminal",
     "paint",
     "put",
+    "put_file",
     "put_json",
     "put_table",
     "say",
@@ -31,6 +34,7 @@ __all__ = [
     "unrecorded",
 ]
 
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 YES = frozenset({"y", "yes", "д", "да"})
 
 
@@ -60,12 +64,18 @@ def terminal_width() -> int | None:
 
 def put(line: Text | str = "") -> None:
     """A line of data on stdout. Whatever came from outside must be made `visible` before."""
-    click.echo(str(line), color=colours() or None)
+    emit(f"{line}\n", colour=colours() or None)
+
+
+def put_file(text: str) -> None:
+    """A file on stdout: in UTF-8, as its readers expect, whatever the terminal shows."""
+    emit(text.encode() if hasattr(sys.stdout, "buffer") else text)
 
 
 def say(text: Text | str, *values: object) -> None:
-    """A sentence for the person, on stderr."""
-    click.echo(" ".join(visible(each) for each in (text, *values)), err=True)
+    """A sentence for the person, on stderr. That nobody can be told does not stop what is being done."""
+    with suppress(OSError):
+        click.echo(" ".join(visible(each) for each in (text, *values)), err=True)
 
 
 def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
@@ -83,8 +93,17 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def put_json(value: Any) -> None:
-    """One object on one line of stdout."""
-    click.echo(to_json(value))
+    """One object on one line of stdout; all ASCII where that is not UTF-8, as JSON is."""
+    text = to_json(value)
+    encoding = (sys.stdout.encoding or "UTF-8").upper().replace("-", "")
+    put(text if encoding == "UTF8" else NOT_ASCII.sub(escaped, text))
+
+
+def escaped(found: re.Match[str]) -> str:
+    """Characters as JSON's own escapes."""
+    import json
+
+    return json.dumps(found[0])[1:-1]
 
 
 def put_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]]) -> None:

@@ -1,0 +1,29 @@
+"""Writing to stdout, and the two ways in which that fails. Help needs no more than this."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["ReaderGone", "Unwritten", "emit"]
+
+
+class ReaderGone(Exception):
+    """Whoever read our output went away, as `| head` does."""
+
+
+class Unwritten(Exception):
+    """Our output can't be written: a full disk, say. What the command did is done all the same."""
+
+
+def emit(data: str | bytes, *, colour: bool | None = None) -> None:
+    """Write to stdout, as all data is, and nothing else: what fails here is the output.
+
+    Raises:
+        ReaderGone, Unwritten
+    """
+    try:
+        click.echo(data, nl=False, color=colour)
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise Unwritten(error.strerror or "") from None

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -32,6 +32,8 @@ DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
 MOST_DAYS = 36_500
 """A firing is kept for so long at most."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -87,7 +89,7 @@ def boot_session() -> str | None:
 
 def from_ms(ms: int) -> datetime:
     """The aware UTC datetime of milliseconds since 1970."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return EPOCH + ms * MILLISECOND
 
 
 @lru_cache(1024)
@@ -97,14 +99,14 @@ def rfc3339(ms: int | None) -> str | None:
 
 
 def to_ms(moment: datetime) -> int:
-    """Milliseconds since 1970 of an aware datetime.
+    """Milliseconds since 1970 of an aware datetime: those that have passed, so that a day's last moment stays in it.
 
     Raises:
         ValueError: the datetime is naive: its moment would be a guess.
     """
     if moment.tzinfo is None:
         raise ValueError("a naive datetime names no moment")
-    return round(moment.timestamp() * 1000)
+    return (moment - EPOCH) // MILLISECOND
 
 
 @lru_cache(8)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hookrow.clock import from_ms, to_ms
 from hookrow.hook.checks import Unfit
 from hookrow.hook.dates import Moment, Use, parse, parse_absolute, show
 
@@ -242,8 +243,10 @@ def test_shown_with_the_offset_of_that_moment() -> None:
 )
 def test_what_is_shown_reads_back_as_the_same_moment(moment: datetime, zone: ZoneInfo, end: bool) -> None:
     """`parse` undoes `show` in every zone, in the hours that come twice too."""
-    assert parse(show(moment, zone), now=NOW, zone=zone, end=end) == Moment(moment)
-    assert parse_absolute(show(moment, zone)) == Moment(moment)
+    kept = Moment.at(moment)
+    assert kept.value is not None
+    assert parse(show(kept.value, zone), now=NOW, zone=zone, end=end) == kept
+    assert parse_absolute(show(kept.value, zone)) == kept
 
 
 @given(
@@ -268,3 +271,10 @@ def test_garbage_is_refused_and_never_breaks(text: str) -> None:
     except Unfit:
         return
     assert value is None or value.tzinfo is UTC
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_milliseconds_are_those_that_have_passed(moment: datetime) -> None:
+    """Never a later one: the day's last microsecond would become the next day."""
+    ms = to_ms(moment)
+    assert from_ms(ms) <= moment < from_ms(ms + 1)

@@ -443,3 +443,33 @@ def test_what_a_file_may_not_say_of_events(engine: HookEngine, events: Any, said
     [fault] = faults(engine, source)
     assert said in fault
     assert engine.hooks.list() == []
+
+
+@pytest.mark.parametrize("empty", [None, "", " "])
+def test_an_empty_flag_is_refused(engine: HookEngine, empty: str | None) -> None:
+    """The flags' defaults are no answer: gates would be asked together, a hook that is off would go on."""
+    engine.hooks.add(hook(key="stock", active=False))
+    source = json.dumps({"hookrow": 1, "events": {EVENT: {"together": empty}}, "hooks": {"stock": {"active": empty}}})
+    told = faults(engine, source)
+    assert sorted(each.split(",")[1] for each in told) == [
+        f" events.{EVENT}.together: Yes or no.",
+        " stock.active: Yes or no.",
+    ]
+
+
+@pytest.mark.parametrize("empty", [None, "", " "])
+def test_an_empty_position_is_none(engine: HookEngine, empty: str | None) -> None:
+    """A hook that is there stays where it stands, a new one comes last; with others at the event, too."""
+    engine.hooks.add(hook("A", key="a", position=10))
+    engine.hooks.add(hook("B", key="b", position=20))
+    done = import_hooks(engine, sheet(a={"position": empty}, c={**NEW, "position": empty}))
+    assert actions(done) == {"a": "same", "c": "add"}
+    assert [(each.key, each.position) for each in engine.hooks.list()] == [("a", 10), ("b", 20), ("c", 30)]
+
+
+def test_a_moment_finer_than_is_kept_is_no_difference(engine: HookEngine) -> None:
+    """Twice is no change; the last microsecond of a day is still of that day."""
+    source = sheet(stock={**NEW, "valid_until": "2026-11-01T23:59:59.999999Z"})
+    assert import_hooks(engine, source).changed
+    assert engine.hooks.get("stock").valid_until == datetime(2026, 11, 1, 23, 59, 59, 999_000, UTC)
+    assert not import_hooks(engine, source).changed

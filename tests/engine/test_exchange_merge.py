@@ -63,6 +63,18 @@ def test_a_conflict_is_refused_with_its_three_sides(olga: HookEngine, ivan: Hook
     assert olga.hooks.get("stock").timeout == 9
 
 
+@pytest.mark.parametrize("theirs", [10, 30])
+def test_a_hook_that_a_file_moves_keeps_its_position(olga: HookEngine, ivan: HookEngine, theirs: int) -> None:
+    """At the other event too, as without revisions; one that was changed meanwhile is the other side's."""
+    ivan.hooks.add(Hook(key="last", name="L", event="before_user_update", url="http://receiver.test/", position=50))
+    written = export_hooks(olga, revisions=True, keys=["stock"]).replace(EVENT, "before_user_update")
+    assert "position: 10" in written
+    if theirs != 10:
+        ivan.hooks.update("stock", position=theirs)
+    import_hooks(olga, written)
+    assert (olga.hooks.get("stock").event, olga.hooks.get("stock").position) == ("before_user_update", theirs)
+
+
 def test_a_revision_that_never_was_is_refused(olga: HookEngine) -> None:
     """A file from another database has no common past with this one."""
     written = export_hooks(olga, revisions=True).replace("revision: 1", "revision: 41")

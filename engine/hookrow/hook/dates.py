@@ -73,7 +73,7 @@ class Moment:
 
     @classmethod
     def at(cls, moment: datetime, note: Text | None = None) -> Moment:
-        """The moment of an aware datetime.
+        """The moment of an aware datetime, in whole milliseconds as it is kept.
 
         Raises:
             Unfit: it is naive, or not of the years 1970 to 9000.
@@ -86,7 +86,7 @@ class Moment:
             raise Unfit(NOT_A_MOMENT) from None
         if not FIRST_YEAR <= value.year <= LAST_YEAR:
             raise Unfit(Text("A date and time from {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
-        return cls(value, note)
+        return cls(value.replace(microsecond=value.microsecond // 1000 * 1000), note)
 
 
 def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False, use: Use = "period") -> Moment:

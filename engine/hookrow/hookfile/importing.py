@@ -27,6 +27,7 @@ from hookrow.errors import (
     KeyTaken,
 )
 from hookrow.hook.candidate import HookCandidate, in_the_way
+from hookrow.hook.checks import check_flag, trim
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, carried, clean, clean_change, not_carried
 from hookrow.hook.stored import StoredHook
 from hookrow.hook.together import PREFIX, events_together
@@ -194,7 +195,7 @@ class Importer:
         for event, value in self.sheet.together.items():
             try:
                 require_before(self.runtime, event)
-                yield event, bool(FIELD["active"].read(value.text or "")[0])
+                yield event, check_flag(value.text)
             except (EventNotFound, InvalidSetting, Unfit) as error:
                 text = error.problems[0].text if isinstance(error, InvalidSetting) else error.text
                 self.sheet.refuse(value.line, f"events.{event}.together", text)
@@ -280,7 +281,7 @@ class Importer:
                             '{field} is "kept" in the file, but this database has none', field=f"{entry.key}.{code}"
                         )
                         self.warnings.append(str(said))
-                elif code != "position" or value.text is not None or stored is None:
+                elif code != "position" or trim(value.text or "") or stored is None:
                     given[code] = plain(code, value)
             except Unfit as unfit:
                 self.sheet.refuse(value.line, f"{entry.key}.{code}", unfit.text)
@@ -374,6 +375,8 @@ def plain(code: str, value: FileValue) -> Any:
         Unfit
     """
     text = value.text
+    if FIELD[code].kind == "flag":
+        return check_flag(text)  # an empty one would be the default: a hook that is off would go on
     if text is None:
         return None
     if code == "url" and "@" in text.partition("://")[2].partition("/")[0].partition("?")[0]:

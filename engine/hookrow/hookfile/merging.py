@@ -48,6 +48,8 @@ def merged(
             )
             sheet.refuse(entry.values[code].line if code in entry.values else entry.line, f"{entry.key}.{code}", text)
         mine[code] = value
+    if "event" in mine and "position" in values:
+        mine.setdefault("position", current["position"])  # else it would go behind the new event's last
     return mine
 
 

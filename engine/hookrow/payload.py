@@ -166,7 +166,10 @@ def convert(value: Json, path: tuple[str | int, ...], above: set[int]) -> Json:
             raise InvalidPayload(
                 pointer_to(path), Text("A datetime without a time zone: give it one (datetime.now(UTC)).")
             )
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        try:
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except OverflowError:
+            raise InvalidPayload(pointer_to(path), Text("In UTC it is not of the years 1 to 9999.")) from None
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, UUID):

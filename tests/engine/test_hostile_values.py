@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import random
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,16 @@ from typing import Any
 import pytest
 
 from engine_bench import Bench
-from hookrow import AsyncHookEngine, Event, HookEngine
-from hookrow.errors import HookrowError, InvalidInput, InvalidPayload, NoDatabase
+from hookrow import AsyncHookEngine, Event, Hook, HookEngine
+from hookrow.errors import (
+    HookNotFound,
+    HookrowError,
+    InvalidHook,
+    InvalidInput,
+    InvalidPayload,
+    InvalidSetting,
+    NoDatabase,
+)
 from hookrow.hook.fields import FIELD
 from hookrow.lang import Both
 from hookrow.records import LogFilter
@@ -194,3 +203,24 @@ def test_a_database_of_no_writable_name_is_refused(text: str) -> None:
     """As any other that can't be opened."""
     with pytest.raises(NoDatabase):
         HookEngine(f"sqlite:///{text}.db", worker=False)
+
+
+async def test_numbers_beyond_all_bounds_are_refused_in_words(odd: Bench) -> None:
+    """More digits than Python reads, more bits than a database keeps, moments beyond the calendar in UTC."""
+    digits = "9" * 5000
+    await odd.gate("h")
+    with pytest.raises(HookNotFound):
+        await odd.engine.hooks.get(digits)
+    with pytest.raises(HookNotFound):
+        await odd.engine.hooks.change_several({2**70: 1}, "pause")
+    for name, value in (("retention_days", digits), ("retention_bytes", digits + "G"), ("egress_allow", f"a:{digits}")):
+        with pytest.raises(InvalidSetting):
+            await odd.engine.settings.set(name, value)
+    for timeout in (10**400, float("nan"), float("inf"), -(10**400)):
+        with pytest.raises(InvalidHook, match=r"from 0\.1 to 30"):
+            Hook(name="h", event="before_order_add", url="http://h/", timeout=timeout)
+    east, west = (timezone(timedelta(hours=hours)) for hours in (3, -3))
+    for moment in (datetime(1, 1, 1, tzinfo=east), datetime(9999, 12, 31, 23, tzinfo=west)):
+        with pytest.raises(InvalidPayload) as caught:
+            await odd.fire({"at": moment})
+        assert caught.value.pointer == "/at"

@@ -56,7 +56,11 @@ def test_half_a_request_is_no_request(hook_engine: MemoryEngine, hook_receiver: 
     assert (reached, hook_engine.fired, hook_receiver.received) == ([], [], [])
 
 
-@pytest.mark.parametrize("headers", [{"HTTP_TRANSFER_ENCODING": "chunked"}, {"CONTENT_LENGTH": "-1"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{"HTTP_TRANSFER_ENCODING": "chunked"}, {"CONTENT_LENGTH": "-1"}, {"CONTENT_LENGTH": "9" * 5000}],
+    ids=["chunked", "negative", "endless"],
+)
 def test_a_body_without_a_length_is_unseen(
     hook_engine: MemoryEngine, hook_receiver: HookReceiver, headers: dict[str, str]
 ) -> None:

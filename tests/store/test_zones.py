@@ -35,7 +35,8 @@ def test_what_tz_says_is_understood(said: str, zone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "MSK", "MSK-3MSD,M3.5.0,M10.5.0/3", "IST-5:30", "../../etc/passwd", "MSK-33", "a\x1b[2Jb"]
+    "said",
+    ["", "MSK", "MSK-3MSD,M3.5.0,M10.5.0/3", "IST-5:30", "../../etc/passwd", "MSK-33", "posixrules", "a\x1b[2Jb"],
 )
 def test_what_is_not_understood_is_said(said: str) -> None:
     """Never UTC without a word, and none that acts on a terminal."""

@@ -141,3 +141,9 @@ def test_the_page_names_every_action_whose_keys_can_be_changed(page: str) -> Non
         )
         names = [each.name for each in actions.ACTIONS if each.group == group and can_change(each)]
         assert line.split("|")[2].replace("`", "").split() == names
+
+
+def test_a_place_that_cannot_be_looked_into_is_no_end(home: Path) -> None:
+    """As the home of another user: the interface starts with the standard."""
+    own = read_own({"XDG_CONFIG_HOME": str(home / ("x" * 300))})  # a name too long, for root may look everywhere
+    assert (own.theme, own.colours) == ("", {})

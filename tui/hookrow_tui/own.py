@@ -70,11 +70,11 @@ def read_own(environ: Mapping[str, str] = os.environ) -> Own:
 
 def table(path: Path, faults: list[Text]) -> dict[str, Any]:
     """What a TOML file holds; nothing where there is none or it can't be read."""
-    if not path.exists():
-        return {}
-    import tomllib
-
     try:
+        if not path.exists():
+            return {}
+        import tomllib
+
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:  # a TOMLDecodeError is a ValueError, as bytes that are no UTF-8 are
         faults.append(Say("{path} can't be read: {reason}.", path=path, reason=error))

@@ -57,7 +57,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
         config = config or self.runtime.config_now()
         alive = [hook for hook in config.hooks.values() if not hook.deleted]
         keyed = [hook for hook in alive if hook.key == ref]
-        if isinstance(ref, int) or (ref.isascii() and ref.isdigit()):
+        if isinstance(ref, int) or (ref.isascii() and ref.isdigit() and len(ref) < 20):
             numbered = config.hooks.get(int(ref))
             if numbered is not None and not numbered.deleted and numbered not in keyed:
                 keyed.append(numbered)  # where another hook's key is the same digits, none of the two is guessed

@@ -296,7 +296,7 @@ def endpoint(word: str) -> Allowed:
     host, colon, port = word.rpartition(":")
     if not colon or word.endswith("]"):
         host, port = word, ""
-    elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    elif not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise wrong
     number = int(port) if port else None
     known = literal(host)

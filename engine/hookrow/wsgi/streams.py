@@ -80,7 +80,8 @@ class RequestStream:
             return None
         else:
             stated = self.environ.get("CONTENT_LENGTH") or 0
-        return int(stated) if str(stated).isascii() and str(stated).isdigit() else None
+        text = str(stated)
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
     def read(self, length: int, most: int) -> bytes:
         """Take the body from the server, at most so many bytes of it, and keep them for the application."""

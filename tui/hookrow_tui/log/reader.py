@@ -137,7 +137,7 @@ def read_filter(engine: HookEngine, text: str, zone: tzinfo) -> Chosen:
 
     def find_hook(ref: str) -> int:
         try:
-            found = engine.hooks.get(int(ref) if ref.isdecimal() else ref)
+            found = engine.hooks.get(ref)
         except HookNotFound:
             found = by_part(engine, ref)
         return found.id or 0

@@ -55,6 +55,9 @@ class SeveralHooks:
         author, said, runtime = self.runtime.author(), storable(reason), self.runtime
         told = {"pause": "hook.paused", "resume": "hook.resumed"}.get(what)
 
+        for number in revisions:
+            ref_of(runtime, number)
+
         def job(connection: Connection) -> list[int]:
             changed = several.change_several(connection, revisions, what, keep(said) or "", author)
             for number in changed if told else ():

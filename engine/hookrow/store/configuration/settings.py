@@ -14,6 +14,7 @@ from hookrow.hook.egress import Egress
 from hookrow.hook.together import PREFIX
 from hookrow.lang import Both, Text
 from hookrow.payload import MIB
+from hookrow.store.configuration.zones import OF_THE_MACHINE
 from hookrow.store.database.prepared import Upsert
 from hookrow.store.database.tables import SETTINGS as TABLE
 
@@ -65,9 +66,10 @@ def whole(name: str, least: int, most: int) -> Callable[[str], str]:
         text = value.strip().lower().replace(" ", "").replace("_", "")
         digits = text.rstrip("kmgib")
         unit = UNITS.get(text[len(digits) :])
-        if not (digits.isascii() and digits.isdigit()) or unit is None or not least <= int(digits) * unit <= most:
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else -1
+        if unit is None or not least <= number * unit <= most:
             raise refuse(name, Text("a whole number from {least} to {most}", least=least, most=most))
-        return str(int(digits) * unit)
+        return str(number * unit)
 
     return check
 
@@ -82,8 +84,11 @@ def check_allow(value: str) -> str:
 
 
 def check_zone(value: str) -> str:
+    name = value.strip()
     try:
-        return ZoneInfo(value.strip()).key
+        if name in OF_THE_MACHINE:
+            raise ValueError
+        return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise refuse("timezone", Text('"{value}" is not a time zone such as Europe/Moscow', value=value)) from None
 

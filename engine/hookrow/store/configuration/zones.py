@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from hookrow.lang import Text, quoted
 from hookrow.safetext import visible
 
-__all__ = ["machine_zone"]
+__all__ = ["OF_THE_MACHINE", "machine_zone"]
 
 FIXED = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)(?P<sign>[+-]?)0*(?P<hours>\d{1,2})(?::00){0,2}"
 """An offset without summer time, as POSIX has it under TZ: `MSK-3` is three hours east of Greenwich."""
 FOLDER = "/zoneinfo/"
+OF_THE_MACHINE = frozenset({"localtime", "posixrules"})
+"""On some systems names, too, but each machine means another zone by them."""
 
 
 def machine_zone(environ: Mapping[str, str] = os.environ, etc: Path = Path("/etc")) -> tuple[str, Text | None]:
@@ -26,7 +28,7 @@ def machine_zone(environ: Mapping[str, str] = os.environ, etc: Path = Path("/etc
         why = Text("neither TZ nor {path} names a time zone", path=etc / "localtime")
     else:
         wanted = given.strip().strip("\"'").removeprefix(":").strip()
-        if wanted == "localtime":  # on some systems a name, too, but each machine means another zone by it
+        if wanted == "localtime":
             wanted = str(etc / "localtime")
         named = of_file(Path(wanted)) if wanted.startswith("/") else known(wanted) or of_offset(wanted)
         why = Text("TZ is {value}, which names no time zone", value=quoted(visible(given)))
@@ -40,7 +42,7 @@ def machine_zone(environ: Mapping[str, str] = os.environ, etc: Path = Path("/etc
 def known(name: str) -> str | None:
     """A name as the tz database has it; None where it has none."""
     try:
-        return ZoneInfo(name.removeprefix("posix/")).key if name else None
+        return ZoneInfo(name.removeprefix("posix/")).key if name and name not in OF_THE_MACHINE else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 

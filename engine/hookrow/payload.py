@@ -329,16 +329,19 @@ def redo(value: Json, changes: Iterable[tuple[str, Json, Json]]) -> Json:
     return value
 
 
-def placed(value: Json, parts: list[str], leaf: Json) -> Json:
-    """A copy with `leaf` at the end of a path, which is made where it is missing; None takes away what is there."""
+def placed(value: Json, parts: list[str], leaf: Json, *, listed: bool = False) -> Json:
+    """A copy with `leaf` at the end of a path; None takes away what is there, or is null within a list."""
     if not parts:
         return leaf
     key = parts[0]
     if isinstance(value, dict):
-        if len(parts) == 1 and leaf is None and value.get(key) is not None:
+        if len(parts) == 1 and leaf is None and value.get(key) is not None and not listed:
             return {name: each for name, each in value.items() if name != key}
-        return {**value, key: placed(value.get(key), parts[1:], leaf)}
-    return put(value, parts, leaf)
+        return {**value, key: placed(value.get(key), parts[1:], leaf, listed=listed)}
+    if isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
+        place = int(key)
+        return [*value[:place], placed(value[place], parts[1:], leaf, listed=True), *value[place + 1 :]]
+    return value
 
 
 def put(value: Json, parts: list[str], leaf: Json) -> Json:

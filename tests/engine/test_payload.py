@@ -28,6 +28,7 @@ from hookrow.payload import (
     merge_patch,
     normalise,
     pointer_to,
+    redo,
     same,
 )
 
@@ -307,6 +308,22 @@ def test_merging_twice_is_merging_once(target: Any, patch: Any) -> None:
 def test_differences_are_named_by_their_smallest_parts(before: Any, after: Any, changes: list[Any]) -> None:
     """What the log calls «changed order.sum»: pointer, before, after."""
     assert diff(before, after) == changes
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"o": [{}]}, {"o": [{"a": [1]}]}),
+        ({"o": [{"b": [{}]}]}, {"o": [{"b": [{"a": 1}]}]}),
+        ({"o": [{"a": 1}, 2]}, {"o": [{"a": None}, None]}),
+        ({"o": [{}]}, {"o": [{"a": None}]}),
+        ({"o": {"a": 1, "b": 2}}, {"o": {"b": 3, "c": 4}}),
+        ({"o": [1]}, {"o": [1, 2]}),
+    ],
+)
+def test_changes_redone_are_what_the_hook_left(before: Any, after: Any) -> None:
+    """Shadows and rehearsals see what the next hook saw, what was added to an object within a list too."""
+    assert same(redo(before, diff(before, after)), after)
 
 
 @given(JSON, JSON)

@@ -419,6 +419,25 @@ def test_a_damaged_draft_is_no_trouble(state_home: Path) -> None:
     assert not broken.exists()
 
 
+def test_drafts_know_databases_and_processes_apart(
+    state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hooks.db` of another folder is another database, by its whole path it is the same one; so is a server's with
+    another password. A process of a container that was started again has the number of the one before it."""
+    for shop in ("a", "b"):
+        (tmp_path / shop).mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    mine = drafts.write("sqlite:///hooks.db", 1, 1, {}, {})
+    mine.rename(left := mine.with_name(f"{mine.stem.rpartition('.')[0]}.1.json"))  # an earlier process of this number
+    assert [each.path for each in drafts.drafts_of(f"sqlite:///{tmp_path}/a/hooks.db", 1)] == [left]
+    drafts.forget("sqlite:///hooks.db", 1)
+    assert left.exists()
+    monkeypatch.chdir(tmp_path / "b")
+    assert not drafts.hooks_with_drafts("sqlite:///hooks.db")
+    kept = [drafts.path_for(f"postgresql://me{word}@host/shop", 1) for word in ("", ":old", ":new")]
+    assert kept[1] == kept[2]
+
+
 async def test_foreign_text_is_no_markup() -> None:
     """A name with brackets of Textual's markup neither crashes nor becomes a link."""
     engine = FakeEngine()

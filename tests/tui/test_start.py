@@ -179,6 +179,25 @@ async def test_a_database_that_cannot_be_used_has_a_page_with_the_keys_that_work
         assert [row.hook.revision for row in at.hooks.rows] == [2, 1, 1]  # the pause; nothing was switched off
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://svc:s3cretPW@127.0.0.1:1/shop",
+        "postgresql+psycopg://svc:p@s3cretPW/?#@127.0.0.1:1/shop",
+        "postgresql://svc@127.0.0.1:1/shop?password=s3cretPW",
+        "postgresql://svc@127.0.0.1:1/shop?connect_timeout=1&SSLpassword=s3cretPW&user=svc",
+    ],
+)
+async def test_a_server_that_is_down_is_named_without_its_password(url: str) -> None:
+    """The page stands there at every start as long as it is down."""
+    async with starting(url, StorageError("the server is down")) as at:
+        at.gate.set()
+        await until(at.pilot, lambda: "the server is down" in drawn(at.app), "the reason")
+        assert "postgresql" in drawn(at.app)
+        assert "127.0.0.1:1/shop" in drawn(at.app)
+        assert "s3cretPW" not in drawn(at.app)
+
+
 async def test_what_comes_as_the_app_ends_finds_no_screen_and_that_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from hookrow.errors import HookrowError
+from hookrow.system.fileurl import without_password
 from hookrow_tui.actions import bindings, cap_of
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.presenters.failures import sentence
@@ -275,7 +276,7 @@ class HookrowApp(App[int]):
             return
         while len(self.screen_stack) > 1:  # help may be open
             self.pop_screen()
-        self.push_screen(page := UnusablePage(self.url, reason))
+        self.push_screen(page := UnusablePage(without_password(self.url), reason))
         self.ahead.guard(page)
 
     def usable(self) -> None:

@@ -1,14 +1,21 @@
-"""The URL of an SQLite file: what in its name or its folders' means something in a URL is written otherwise."""
+"""Databases' URLs as they are written, without SQLAlchemy: the file in one, and what people may see of one.
+
+What in the name of an SQLite file or its folders' means something in a URL is written otherwise there.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["file_in", "file_url"]
+__all__ = ["file_in", "file_url", "without_password"]
 
 SQLITE: Final = "sqlite:///"
+LOGIN: Final = re.compile(r"(?<=://)([^:/]*):.*@", re.DOTALL)
+"""Up to the last @: one that stands in the password should have been written as %40, and is no less secret for it."""
+PARAMETER: Final = re.compile(r"(?<=[?&])((?:ssl)?password=)[^&]*", re.IGNORECASE)
 
 
 def file_url(path: str | Path) -> str:
@@ -19,3 +26,8 @@ def file_url(path: str | Path) -> str:
 def file_in(url: str) -> Path | None:
     """The file of an SQLite URL; None for other databases."""
     return Path(unquote(url.removeprefix(SQLITE).partition("?")[0])) if url.startswith(SQLITE) else None
+
+
+def without_password(url: str) -> str:
+    """A database's URL as people may see it, also one that can't be used."""
+    return PARAMETER.sub(r"\1***", LOGIN.sub(r"\1:***@", url))

@@ -2,6 +2,8 @@
 
 A draft is a JSON file of mode 0600 in `$XDG_STATE_HOME/hookrow/drafts`, named after the database, the hook and the
 process that writes it. It is offered again when that process is gone.
+A database is the same however its file is named, and `hooks.db` of another folder is another one. A process is told
+from a later one of the same number by when it began: the first of a container always has the same.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hookrow.system.fileurl import file_in, without_password
 from hookrow_tui.presenters.form.state import SECRETS
 
 __all__ = ["Draft", "drafts_of", "folder", "forget", "hooks_with_drafts", "path_for", "write"]
@@ -62,12 +65,15 @@ def forget(url: str, hook_id: int | None) -> None:
 
 
 def stem(url: str, hook_id: int | None) -> str:
-    return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{'new' if hook_id is None else hook_id}"
+    file = file_in(url)
+    database = without_password(url) if file is None else os.path.realpath(file)
+    return f"{hashlib.sha256(os.fsencode(database)).hexdigest()[:16]}-{'new' if hook_id is None else hook_id}"
 
 
 def path_for(url: str, hook_id: int | None) -> Path:
     """The draft of this process for a hook of this database."""
-    return folder() / f"{stem(url, hook_id)}-{os.getpid()}.json"
+    process = os.getpid()
+    return folder() / f"{stem(url, hook_id)}-{process}.{began(process)}.json"
 
 
 def write(url: str, hook_id: int | None, revision: int, texts: Mapping[str, Any], base: Mapping[str, Any]) -> Path:
@@ -95,8 +101,8 @@ def drafts_of(url: str, hook_id: int | None) -> list[Draft]:
     """The drafts for a hook that processes left which are gone, the newest first. Damaged ones are dropped."""
     drafts = []
     for path in files(f"{stem(url, hook_id)}-*.json"):
-        owner = path.stem.rpartition("-")[2]
-        if not owner.isdigit() or is_running(int(owner)):
+        process, _, moment = path.stem.rpartition("-")[2].partition(".")
+        if not process.isdigit() or is_running(int(process), moment):
             continue
         try:
             kept = json.loads(path.read_text("utf-8"))
@@ -116,12 +122,20 @@ def hooks_with_drafts(url: str) -> set[int | None]:
     return {number for number in numbers if drafts_of(url, number)}
 
 
-def is_running(process: int) -> bool:
-    """Whether a process of this number runs."""
+def is_running(process: int, moment: str) -> bool:
+    """Whether the process of this number runs that began then."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return began(process) in ("", moment)
+
+
+def began(process: int) -> str:
+    """When a process began, in the kernel's ticks; '' where that can't be known."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

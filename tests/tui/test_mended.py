@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -21,9 +22,10 @@ from textual import events
 from textual._xterm_parser import XTermParser
 from textual.app import App, ComposeResult
 from textual.drivers import linux_driver
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 from textual.widgets import TextArea
 
-from hookrow_tui.terminal.mended import KeyParser, SteadyCursor, has_shell, lend_terminal, read_any_bytes
+from hookrow_tui.terminal.mended import KeyParser, LastingWriter, SteadyCursor, has_shell, lend_terminal, read_any_bytes
 
 PATHS = os.pathsep.join(str(Path(__file__).parents[2] / folder) for folder in ("engine", "tui"))
 
@@ -181,6 +183,56 @@ def test_a_lent_terminal_comes_back_whatever_happens() -> None:
     with pytest.raises(KeyError), lend_terminal(app):
         raise KeyError
     assert app.back == 1
+
+
+def test_ctrl_c_belongs_to_whom_the_terminal_is_lent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends neither this program nor what it waits for, and is ours again afterwards."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        app = Lending()
+        app.lend()
+        with lend_terminal(app):
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # the other program would not be ended by it
+        assert seen == []
+        signal.raise_signal(signal.SIGINT)
+        assert seen == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Gone:
+    """A terminal whose line is lost."""
+
+    fileno = None
+
+    def write(self, text: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    flush = write
+
+
+def test_a_terminal_that_is_gone_takes_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much that is; the program is told once that the line is lost."""
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *what: told.append(what))
+    terminal: Any = Gone()
+    writer = LastingWriter(terminal)
+    writer.start()
+    for _ in range(MAX_QUEUED_WRITES + 2):
+        writer._queue.put("x", timeout=20)
+    writer.stop()
+    assert told == [(os.getpid(), signal.SIGHUP)]
+
+
+def test_a_terminal_that_is_gone_ends_the_thread_that_writes_upstream() -> None:
+    """Nothing empties its queue then."""
+    terminal: Any = Gone()
+    writer = WriterThread(terminal)
+    writer.write("x")
+    with pytest.raises(OSError, match="Input/output"):
+        writer.run()
 
 
 def test_6692_a_terminal_lent_to_what_fails_is_gone_upstream() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 from test_mended import Lending
-from test_real_terminal import FIRST_HOOK, HERE, PROGRAM, RESETS, env, in_form, opened
+from test_real_terminal import FIRST_HOOK, HERE, PROGRAM, RESETS, env, in_form, opened, program
 
 from hookrow import Hook, HookEngine
 from hookrow_tui.terminal import crashes
@@ -67,6 +67,14 @@ def test_an_editor_that_does_not_work_is_told(monkeypatch: pytest.MonkeyPatch, e
         edit_text(app, "{}", "body.json")
 
 
+def test_what_an_editor_saved_counts_also_if_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some vi end with an error after any mistake in a command."""
+    monkeypatch.setenv("VISUAL", "sh -c 'echo typed > \"$0\"; exit 1'")
+    app = Lending()
+    app.lend()
+    assert edit_text(app, "{}", "body.json") == "typed"
+
+
 def test_an_editor_that_does_not_work_leaves_the_form_as_it_was(env: dict[str, str]) -> None:
     """The sentence is shown, and typing goes on."""
     with opened({**env, "EDITOR": "rm", "VISUAL": ""}, lang="en") as terminal:
@@ -92,6 +100,24 @@ def test_a_pager_that_is_not_there_leaves_the_log_as_it_was(env: dict[str, str])
         terminal.settle()
         terminal.send("v")
         terminal.wait_for("no-such-pager")
+        terminal.send(b"\x1b")
+        lives(terminal)
+
+
+def test_ctrl_c_in_the_pager_ends_the_pager_alone(env: dict[str, str], tmp_path: Path) -> None:
+    """The log stands as before, and takes keys."""
+    pager = program(tmp_path, "trap 'exit 0' INT; echo opened; while :; do sleep 0.05; done")
+    with opened({**env, "PAGER": pager}, lang="en") as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        terminal.send("L")
+        terminal.wait_for("A-10492")
+        terminal.settle()
+        terminal.send("v")
+        terminal.wait_for("opened")
+        terminal.send(b"\x03")
+        terminal.wait_for(lambda screen: "opened" not in screen)
+        terminal.settle()
         terminal.send(b"\x1b")
         lives(terminal)
 

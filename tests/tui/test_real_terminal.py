@@ -5,6 +5,7 @@ What Pilot can't see: bytes, encodings, signals, modes of the terminal.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -129,13 +130,42 @@ def test_a_lost_line_ends_the_program(env: dict[str, str], tmp_path: Path) -> No
         in_form(terminal)
         terminal.send("Начатое")
         terminal.wait_for("Начатое")
-        terminal.ended = True
-        terminal.reader.join()
-        terminal.close_slave()
-        os.close(terminal.master)
+        lose(terminal)
         terminal.process.wait(20)
     (draft,) = (tmp_path / "hookrow" / "drafts").glob("*.json")
     assert "Начатое" in draft.read_text("utf-8")
+
+
+def test_a_line_lost_in_the_editor_ends_the_program(env: dict[str, str], tmp_path: Path) -> None:
+    """Though the editor has not noticed. What was saved there is in the draft, though the editor ends with an error."""
+    saved = '{"saved": "in the editor"}'
+    editor = program(
+        tmp_path, f"""trap 'exit 1' HUP; echo '{saved}' > "$1"; echo opened; while :; do sleep 0.05; done"""
+    )
+    with opened({**env, "EDITOR": editor, "VISUAL": ""}) as terminal:
+        in_form(terminal)
+        terminal.send(b"\x1bOS")  # F4
+        terminal.wait_for("opened")
+        lose(terminal)
+        terminal.process.wait(20)
+    (draft,) = (tmp_path / "hookrow" / "drafts").glob("*.json")
+    assert saved in json.loads(draft.read_text("utf-8"))["texts"]["body"]
+
+
+def program(folder: Path, script: str) -> str:
+    """A program of the shell."""
+    path = folder / "program"
+    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def lose(terminal: Terminal) -> None:
+    """The terminal itself is gone."""
+    terminal.ended = True
+    terminal.reader.join()
+    terminal.close_slave()
+    os.close(terminal.master)
 
 
 def test_the_window_can_be_resized(env: dict[str, str]) -> None:
@@ -172,10 +202,8 @@ def test_the_program_can_be_suspended_and_brought_back(env: dict[str, str]) -> N
 
 def test_the_body_goes_through_the_editor(env: dict[str, str], tmp_path: Path) -> None:
     """F4 hands the body to $EDITOR and takes back what was written; the screen is whole again."""
-    editor = tmp_path / "editor"
-    editor.write_text('#!/bin/sh\nprintf \'{"из": "редактора"}\\n\' > "$1"\n', "utf-8")
-    editor.chmod(0o755)
-    with opened({**env, "EDITOR": str(editor), "VISUAL": ""}) as terminal:
+    editor = program(tmp_path, """printf '{"из": "редактора"}\\n' > "$1\"""")
+    with opened({**env, "EDITOR": editor, "VISUAL": ""}) as terminal:
         in_form(terminal)
         terminal.send(b"\x1bOS")  # F4
         terminal.wait_for('{"из": "редактора"}')

@@ -48,13 +48,14 @@ def stay(url: str, lang: Language | None) -> int:
     from hookrow_tui.app import HookrowApp
     from hookrow_tui.engine import first_look, open_engine
     from hookrow_tui.terminal.look import choose
-    from hookrow_tui.terminal.mended import read_any_bytes, read_keys
+    from hookrow_tui.terminal.mended import read_any_bytes, read_keys, write_on
 
     assert isinstance(sys.__stderr__, TextIOWrapper)
     sys.__stderr__.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks must not end the program
     look = choose(wished=own.theme, colours=own.colours)
     read_any_bytes(look.encoding)
     read_keys()
+    write_on()
     with Guarded(sys.__stderr__):
         app = HookrowApp(url, start=open_engine, glance=first_look, look=look, faults=own.faults)
         left = app.run(mouse=look.mouse)

@@ -14,7 +14,7 @@ from hookrow.hook.modes import ROW_LIMIT
 from hookrow.safetext import covered
 from hookrow_tui.actions import cap_of
 from hookrow_tui.form.body import Body
-from hookrow_tui.form.fields import SecretLine
+from hookrow_tui.form.fields import Edited, SecretLine
 from hookrow_tui.form.view import FormView
 from hookrow_tui.hooks.promoting import NAMED, shadow_lines
 from hookrow_tui.presenters.changes import changed_codes, label_of
@@ -75,6 +75,8 @@ class FormScreen(FormView):
             body.text = edit_text(self.app, body.text, "body.json")
         except NotRun as error:
             self.hookrow.notice(str(error))
+        else:
+            self.edited(Edited("body", body.text))  # at once: if the line was lost meanwhile, the draft is to have it
 
     # Saving
 

@@ -7,6 +7,8 @@
 | textual#6686 | undoing a large paste in a text area ends the program | `SteadyCursor` |
 | textual#6692 | what goes wrong while the terminal is lent: it is never given back | `lend_terminal` |
 | textual#6298 | Ctrl+Z without a shell behind it stops the program for good | `has_shell` |
+| (unreported) | a lost terminal ends the thread that writes: what draws waits for ever | `LastingWriter` |
+| (its design) | Ctrl+C in the program that has the terminal ends this one | `lend_terminal` |
 | (its design) | an exception in a handler ends the program | `endure` |
 """
 
@@ -16,10 +18,11 @@ import codecs
 import functools
 import os
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from textual import events
 from textual._time import get_time
@@ -28,12 +31,14 @@ from textual.app import App, ScreenStackError
 from textual.constants import ESCAPE_DELAY
 from textual.dom import NoScreen
 from textual.drivers import linux_driver
+from textual.drivers._writer_thread import WriterThread
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 __all__ = [
     "KeyParser",
+    "LastingWriter",
     "SteadyCursor",
     "endure",
     "has_shell",
@@ -41,6 +46,7 @@ __all__ = [
     "read_any_bytes",
     "read_keys",
     "screen_of",
+    "write_on",
 ]
 
 LONE = re.compile(r"\x1b(?![\[\]OPX^_])")
@@ -112,6 +118,42 @@ def read_keys() -> None:
     setattr(linux_driver, "XTermParser", KeyParser)  # noqa: B010 - the module's own name, not ours
 
 
+class Lasting:
+    """A terminal to write to, also when it is gone: then the program is told once, as by a lost line."""
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self.terminal = terminal
+        self.gone = False
+        self.fileno = terminal.fileno
+
+    def write(self, text: str) -> None:
+        self.try_to(lambda: self.terminal.write(text))
+
+    def flush(self) -> None:
+        self.try_to(self.terminal.flush)
+
+    def try_to(self, act: Callable[[], object]) -> None:
+        if self.gone:
+            return
+        try:
+            act()
+        except OSError:
+            self.gone = True
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+class LastingWriter(WriterThread):
+    """Takes what is to be drawn as long as the program runs: when nobody does, drawing waits for ever."""
+
+    def __init__(self, file: IO[str]) -> None:
+        super().__init__(cast("IO[str]", Lasting(file)))
+
+
+def write_on() -> None:
+    """From now on the terminal is written to by `LastingWriter`."""
+    setattr(linux_driver, "WriterThread", LastingWriter)  # noqa: B010 - the module's own name, not ours
+
+
 class SteadyCursor:
     """Before `TextArea` among the bases of a class: while a paste is undone the cursor may point below the text."""
 
@@ -121,17 +163,20 @@ class SteadyCursor:
 
 @contextmanager
 def lend_terminal(app: App[Any]) -> Iterator[None]:
-    """Lend the terminal to another program; it comes back whatever happens there.
+    """Lend the terminal to another program; it comes back whatever happens there. Ctrl+C is that program's meanwhile.
 
     Raises:
         SuspendNotSupported: this terminal can't be lent.
     """
     fault: BaseException | None = None
     with app.suspend():
+        ours = signal.signal(signal.SIGINT, lambda *_: None)  # SIG_IGN would hold in the other program too
         try:
             yield
         except BaseException as error:  # noqa: BLE001 - it is raised again below
             fault = error
+        finally:
+            signal.signal(signal.SIGINT, ours)
     if fault is not None:
         raise fault
 

@@ -17,13 +17,16 @@ from textual.widgets import Input
 
 from hookrow.errors import DatabaseBusy
 from hookrow.records import LogFilter
+from hookrow_tui.log import reader, screen
 from hookrow_tui.log.reader import read_detail
 from hookrow_tui.log.screen import LogScreen
 from hookrow_tui.log.taking import write_file
 from hookrow_tui.presenters.log.list import Place
+from hookrow_tui.widgets.page import SEEN
 from hookrow_tui.widgets.pane import Pane
 
 pytestmark = pytest.mark.anyio
+HOUR = 3_600_000
 
 
 def title(at: Shown) -> str:
@@ -244,21 +247,28 @@ async def test_a_tab_just_chosen_is_read_for_the_width_that_it_gets(monkeypatch:
         assert set(widths) == {78}
 
 
-async def test_a_database_that_can_not_be_read_is_a_line_not_an_end() -> None:
-    """The sentence stands on the screen until the database answers again."""
+async def test_a_database_that_can_not_be_read_is_a_line_not_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence stands on the screen until the database answers again, and has been seen."""
+    monkeypatch.setattr(screen, "monotonic", lambda: 0.0)
     async with open_log() as at:
         whole, at.engine.log.by_rows = at.engine.log.by_rows, busy
         at.engine.version += 1
         await until(at.pilot, lambda: "занята" in drawn(at.app), "the sentence")
         at.engine.log.by_rows = whole
+        at.engine.log.append()
+        at.engine.version += 1
+        await until(at.pilot, lambda: "6 срабатываний" in title(at), "somebody's firing")
+        assert "занята" in drawn(at.app)
+        monkeypatch.setattr(screen, "monotonic", lambda: SEEN)
         at.engine.version += 1
         await until(at.pilot, lambda: "занята" not in drawn(at.app), "the sentence is gone")
 
 
-async def test_a_first_read_that_fails_is_tried_again() -> None:
+async def test_a_first_read_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Locked when it was opened: the log comes by itself as soon as the database answers."""
     engine = with_attempts(FakeEngine())
     whole, engine.log.ids = engine.log.ids, lambda wanted, **_: busy(wanted)
+    monkeypatch.setattr(screen, "SEEN", 0.0)
     async with shown(engine=engine) as at:
         at.app.push_screen(LogScreen())
         await until(at.pilot, lambda: "занята" in drawn(at.app), "the sentence")
@@ -283,6 +293,56 @@ async def test_a_purged_row_leaves_the_list() -> None:
         await until(at.pilot, lambda: rows.ids.index(5) is None, "the purged id is gone")
         assert rows.cursor is not None
         assert rows.cursor.firing == 4
+
+
+async def test_a_key_on_a_row_that_was_purged_meanwhile_locks_nothing() -> None:
+    """The row leaves the list, nothing of another one is in the panes, and that is said; the next key acts."""
+    async with open_log() as at:
+        at.engine.log.rows = [each for each in at.engine.log.rows if each.row_id != 4]
+        log, rows = log_of(at), log_of(at).view.rows
+        while rows.cursor is not None and rows.cursor.firing != 4:
+            log.view.action_move(1)
+        log.action_replay()
+        assert log.holds(None)
+        await until(at.pilot, lambda: rows.ids.index(4) is None, "the purged row is gone")
+        assert not log.holds(None)
+        assert "Строки для этой клавиши" in drawn(at.app)
+        await until(at.pilot, lambda: log.view.row is not None and ref(at) == log.view.row.ref, "another row's detail")
+
+
+async def test_a_key_on_a_row_that_cannot_be_read_locks_nothing() -> None:
+    """The sentence is shown in the place of the detail."""
+    async with open_log() as at:
+        log = log_of(at)
+        at.engine.log.get = lambda _: busy([])
+        log.view.action_move(2)
+        log.action_replay()
+        await until(at.pilot, lambda: "занята" in drawn(at.app), "the sentence")
+        assert log.waiting is None
+        assert log.laid is None
+
+
+async def test_a_key_acts_on_its_own_row_though_a_newer_one_comes() -> None:
+    """While the log follows, its cursor goes to what comes."""
+    async with open_log() as at:
+        log = log_of(at)
+        wanted, log.laid, seen = log.view.row, None, list[str]()
+        log.with_detail(lambda detail: seen.append(detail.firing.id))
+        at.engine.log.append()
+        log.moved()
+        await until(at.pilot, lambda: bool(seen), "what is to be done")
+        await until(at.pilot, lambda: "6 срабатываний" in title(at), "the newer row")
+        assert wanted is not None
+        assert seen == [wanted.ref]
+
+
+async def test_a_filter_by_age_is_read_anew_when_the_log_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`since:1h` is the last hour then, not the one before the filter was typed."""
+    monkeypatch.setattr(reader, "now_ms", lambda: 10 * HOUR)
+    async with shown() as at:
+        at.app.screen.kept_log = reader.Chosen(LogFilter(hook=3, since_ms=1), 'hook:"3" since:1h')  # type: ignore[attr-defined]
+        await at.press("L")
+        assert log_of(at).filter == LogFilter(hook=3, since_ms=9 * HOUR)
 
 
 async def test_every_action_of_the_registry_exists() -> None:

@@ -35,7 +35,7 @@ from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import latin_key
 from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import TextLine, Title
+from hookrow_tui.widgets.page import SEEN, TextLine, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ YES, NO = Say("Yes"), Say("No")
 TITLE = Say("Webhooks")
 COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
-SEEN = 4.0
-"""Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
 WITHOUT_ROWS = frozenset(
     key for each in actions_of("everywhere") if each.bound and each.id != "app.commands" for key in each.keys
 ) | {"ctrl+c"}
@@ -471,12 +469,14 @@ class HooksScreen(Several):
         self.open_log(None)
 
     def open_log(self, hook: Hook | None) -> None:
+        from hookrow_tui.log.reader import as_of_now
         from hookrow_tui.log.screen import LogScreen
 
         if hook is not None:
             self.app.push_screen(LogScreen(hook=hook))
         else:
-            self.app.push_screen(LogScreen(kept=self.kept_log, leave_filter=self.keep_log))
+            kept = None if self.kept_log is None else as_of_now(self.kept_log, self.zone)
+            self.app.push_screen(LogScreen(kept=kept, leave_filter=self.keep_log))
 
     def keep_log(self, left: Chosen) -> None:
         self.kept_log = left

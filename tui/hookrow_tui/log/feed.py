@@ -62,7 +62,13 @@ class Feed:
         self.top = self.tried = 0
 
     def ask(
-        self, call: Callable[[HookEngine], T], then: Callable[[T], None], kind: str = "", *, background: bool = True
+        self,
+        call: Callable[[HookEngine], T],
+        then: Callable[[T], None],
+        kind: str = "",
+        refused: Callable[[HookrowError], None] | None = None,
+        *,
+        background: bool = True,
     ) -> bool:
         """Ask in a worker, one question of a kind at a time; False if one is under way. See `HookrowApp.ask`."""
         if kind in self.busy:
@@ -79,7 +85,10 @@ class Feed:
         def failed(error: HookrowError) -> None:
             if epoch == self.epoch:
                 self.busy.discard(kind)
-                self.page.notice(str(error))
+                if refused is None:
+                    self.page.notice(str(error))
+                else:
+                    refused(error)
 
         self.page.hookrow.ask(self.page, call, answered, failed, background=background)
         return True

@@ -29,6 +29,7 @@ __all__ = [
     "LogPart",
     "Reader",
     "TabLines",
+    "as_of_now",
     "failure_beyond",
     "names_known",
     "now_ms",
@@ -143,6 +144,12 @@ def read_filter(engine: HookEngine, text: str, zone: tzinfo) -> Chosen:
         return found.id or 0
 
     return Chosen(parse(text, now_ms=now_ms(), zone=zone, find_hook=find_hook), text)
+
+
+def as_of_now(chosen: Chosen, zone: tzinfo) -> Chosen:
+    """A filter that was typed a while ago: `since:1h` is the last hour again."""
+    known = chosen.filter.hook or 0
+    return Chosen(parse(chosen.text, now_ms=now_ms(), zone=zone, find_hook=lambda _: known), chosen.text)
 
 
 def by_part(engine: HookEngine, ref: str) -> Hook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
+from hookrow.errors import HookrowError
 from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings, cap_of
 from hookrow_tui.log.feed import Feed
@@ -35,7 +37,7 @@ from hookrow_tui.presenters.log.query import completions, show
 from hookrow_tui.presenters.log.rows import LogRow
 from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Page, TextLine, Title
+from hookrow_tui.widgets.page import SEEN, Page, TextLine, Title
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import Say, SayPlural
 
@@ -83,8 +85,10 @@ class LogScreen(Page[None]):
         self.limit = FIRST
         self.laid: TabLines | None = None
         self.resting = False
-        self.waiting: Callable[[Detail], None] | None = None
+        self.waiting: tuple[LogRow, Callable[[Detail], None]] | None = None
+        """What is to be done with the detail of a row, once that is read: no key comes before."""
         self.trouble = ""
+        self.troubled_at = 0.0
 
     def compose(self) -> ComposeResult:
         glyphs = self.hookrow.look.glyphs
@@ -135,12 +139,11 @@ class LogScreen(Page[None]):
 
     def changed(self) -> None:
         """The feed brought something."""
-        if not self.has_class("-finding"):
+        if not self.has_class("-finding") and monotonic() - self.troubled_at >= SEEN:
             self.trouble = ""
         self.draw()
         if not len(self.view.rows.ids) and self.laid is not None:
-            self.laid = None
-            self.show_panes(top=True)
+            self.forget_detail()
         self.rest()
 
     @on(LogView.Wanted)
@@ -158,7 +161,7 @@ class LogScreen(Page[None]):
 
     def read_detail(self) -> None:
         self.resting = False
-        row, reader = self.view.row, self.feed.reader
+        row, reader = self.view.row if self.waiting is None else self.waiting[0], self.feed.reader
         if row is None or reader is None:
             return
         wide, limit = self.has_class("-wide"), self.limit
@@ -167,27 +170,58 @@ class LogScreen(Page[None]):
             return
         sight: dict[Tab, Tab] = {"1": "1", "2": "2", "3": "2", "4": "4"} if wide else dict.fromkeys(TABS, self.tab)
         widths = {tab: self.pane(sight[tab]).columns for tab in TABS}
+
+        def refused(error: HookrowError) -> None:
+            if self.laid is not None and ref_of(self.laid) != row.ref:
+                self.forget_detail()
+            if self.waited(row) is None:
+                self.notice(str(error))
+            else:
+                self.hookrow.notice(str(error))
+                self.hookrow.ahead.opened()
+
         asked = self.feed.ask(
-            lambda engine: read_detail(engine, row, reader, widths, limit), self.take_detail, "detail"
+            lambda engine: read_detail(engine, row, reader, widths, limit),
+            lambda laid: self.take_detail(row, laid),
+            "detail",
+            refused,
         )
         if not asked:
             self.rest()
 
-    def take_detail(self, laid: TabLines | None) -> None:
-        before = self.laid
-        self.laid = laid
-        if laid is None:
+    def take_detail(self, row: LogRow, laid: TabLines | None) -> None:
+        if laid is None:  # it was purged meanwhile
+            self.view.rows.gone([row.firing])
+            self.forget_detail()
+            self.draw()
+            self.hookrow.unexpected()  # the cursor stands on another row now
+            if self.waited(row) is not None:
+                self.hookrow.nothing_chosen()
+                self.hookrow.ahead.opened()
             return
+        before, self.laid = self.laid, laid
         same = before is not None and ref_of(before) == ref_of(laid)
         if not same and self.limit != FIRST:
             self.limit = FIRST
             self.rest()
         self.show_panes(top=not same)
-        act, row = self.waiting, self.view.row
-        if act is not None and row is not None and ref_of(laid) == row.ref:
-            self.waiting = None
+        if (act := self.waited(row)) is not None:
             act(laid.detail)
             self.hookrow.ahead.opened()
+        if (now := self.view.row) is not None and now.ref != row.ref:
+            self.rest()
+
+    def waited(self, row: LogRow) -> Callable[[Detail], None] | None:
+        """Wait for this row's detail no longer; gives what it was to be read for."""
+        if self.waiting is None or self.waiting[0].ref != row.ref:
+            return None
+        act, self.waiting = self.waiting[1], None
+        return act
+
+    def forget_detail(self) -> None:
+        """What stands in the panes belongs to another row than the cursor's."""
+        self.laid = None
+        self.show_panes(top=True)
 
     def show_panes(self, *, top: bool) -> None:
         """Draw the panes that are in sight."""
@@ -253,7 +287,7 @@ class LogScreen(Page[None]):
         self.draw()
 
     def notice(self, text: str) -> None:
-        self.trouble = text
+        self.trouble, self.troubled_at = text, monotonic()
         self.draw()
 
     # What can be done
@@ -410,7 +444,7 @@ class LogScreen(Page[None]):
         if row is not None and self.laid is not None and ref_of(self.laid) == row.ref:
             act(self.laid.detail)
         elif row is not None:
-            self.waiting = act
+            self.waiting = row, act
             self.rest()
         else:
             self.hookrow.nothing_chosen()

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from hookrow.glance import Glance
     from hookrow_tui.host import Host
 
-__all__ = ["SMALLEST", "Dialog", "HookrowScreen", "Page", "TextLine", "Title"]
+__all__ = ["SEEN", "SMALLEST", "Dialog", "HookrowScreen", "Page", "TextLine", "Title"]
 
 SMALLEST = (80, 20)
 """Columns and rows that the screens are drawn for."""
+SEEN = 4.0
+"""Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
 
 THROWN_AWAY = Say("Typed too early: not taken.")
 """What was typed ahead went nowhere."""

@@ -19,8 +19,8 @@ import yaml
 from cli_runs import Hookrow, program
 from hookrow.cli.app import root
 from hookrow.cli.show import output
-from hookrow.cli.show.curl import quoted
 from hookrow.cli.show.output import to_json
+from hookrow.results import quoted
 from hookrow.safetext import JOINERS, UNSAFE, covered, in_yaml, visible, visible_lines
 from hostile_text import EVIL, clean, hostile_example
 

@@ -18,8 +18,7 @@ from click.types import FloatParamType, IntParamType
 from cli_runs import Hookrow
 from hookrow import HookEngine
 from hookrow.cli.app import root
-from hookrow.cli.show.curl import curl_line
-from hookrow.results import Request
+from hookrow.results import Request, curl_line
 from hookrow.secrets.secret import MASK
 from hookrow.transport.attempt import opened
 

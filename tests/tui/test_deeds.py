@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from screens import drawn
 from hookrow import Hook, HookEngine
 from hookrow_tui.log.deeds import DONE, DeedsScreen
 from hookrow_tui.log.screen import LogScreen
+from hookrow_tui.widgets.pane import Pane
 
 pytestmark = pytest.mark.anyio
 EVENT = "before_order_add"
@@ -54,6 +56,22 @@ async def test_who_did_what_is_read_from_the_log(engine: HookEngine, lang: Any, 
         assert "\x1b" not in seen
         await at.press("escape")
         assert isinstance(at.app.screen, LogScreen)
+
+
+async def test_the_pane_stays_where_it_was_scrolled_to(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is read again whenever somebody commits; another row is told of from its top."""
+    monkeypatch.setattr(DeedsScreen, "about", lambda self, row: [((str(line), ""),) for line in range(99)])
+    async with shown(engine=engine) as at:
+        at.app.push_screen(page := DeedsScreen(zone=UTC))
+        await until(at.pilot, lambda: bool(page.listing.rows), "the deeds")
+        pane = page.query_one(Pane)
+        pane.go(3)
+        page.take([*page.listing.rows])
+        await at.pilot.pause()
+        assert pane.at == 3
+        page.listing.go(1)
+        await at.pilot.pause()
+        assert pane.at == 0
 
 
 def test_every_deed_that_is_noted_has_its_words() -> None:

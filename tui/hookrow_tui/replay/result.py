@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery
+from hookrow.results import curl_line
 from hookrow.words import ERRORS, REASONS, time_told, word
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.columns import fit, steady
@@ -24,7 +24,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import Redelivered, Replayed, Request
 
-__all__ = ["curl", "plan_lines", "redelivered_lines", "replayed_lines", "request_lines"]
+__all__ = ["plan_lines", "redelivered_lines", "replayed_lines", "request_lines"]
 
 LABEL, COLUMN, NOW = 22, 23, 24
 """Columns of a figure's name, of what was recorded, and of what it is now: with the sign between the two they fit into
@@ -162,18 +162,17 @@ def plan_lines(plan: Sequence[Any]) -> list[Line]:
 
 
 def request_lines(request: Request) -> list[Line]:
-    """A request that did not leave, and the command that would send it."""
+    """A request that did not leave, and the command that would send it: secrets are variables of the shell in it."""
     headers: list[Line] = [((f"{steady(name)}: ", "key"), (steady(value), "")) for name, value in request.headers]
     body = read_body(request.body.encode("utf-8", "replace"), request.headers).lines
-    return [words(f"{request.method} {steady(request.url)}", "head"), *headers, (), *body, (), words(curl(request))]
-
-
-def curl(request: Request) -> str:
-    """The request as a command line; its secrets are masked here too."""
-    parts = ["curl", "-X", request.method, request.url]
-    for name, value in request.headers:
-        parts += ["-H", f"{name}: {value}"]
-    return steady(shlex.join([*parts, "--data-binary", request.body]))
+    return [
+        words(f"{request.method} {steady(request.url)}", "head"),
+        *headers,
+        (),
+        *body,
+        (),
+        words(steady(curl_line(request))),
+    ]
 
 
 ACTS = {

@@ -83,6 +83,8 @@ class ReplayScreen(Dialog[None]):
         self.detail = detail
         self.many = many
         self.payload: dict[str, Any] | None = None
+        self.unread = ""
+        """What was written in the editor and can't be used: it is opened there again."""
 
     def compose(self) -> ComposeResult:
         firing = self.detail.firing
@@ -158,8 +160,9 @@ class ReplayScreen(Dialog[None]):
     def action_edit(self) -> None:
         """The payload in $EDITOR; only the event anew can carry it."""
         given = self.detail.firing.payload if self.payload is None else self.payload
+        opened = self.unread or json.dumps(given, ensure_ascii=False, indent=2) + "\n"
         try:
-            text = edit_text(self.app, json.dumps(given, ensure_ascii=False, indent=2) + "\n", "payload.json")
+            text = edit_text(self.app, opened, "payload.json")
         except NotRun as error:
             self.fault(error)
             self.hookrow.unexpected()
@@ -168,6 +171,7 @@ class ReplayScreen(Dialog[None]):
 
     def take_edited(self, text: str) -> None:
         """Use this text as the payload from now on."""
+        self.unread = text
         try:
             value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=unambiguous)
         except (ValueError, RecursionError) as error:
@@ -176,6 +180,7 @@ class ReplayScreen(Dialog[None]):
         if not isinstance(value, dict):
             self.fault(Say("The data must be a JSON object."))
             return
+        self.unread = ""
         self.payload = None if value == self.detail.firing.payload else value
         self.query_one("#data", Static).update(Drawn(self.data_text()))
         ways = self.query_one(Ways)

@@ -39,7 +39,7 @@ def pretty(body: str | bytes | None) -> list[str]:
     if cut == text:
         try:
             cut = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-        except ValueError:
+        except (ValueError, RecursionError):
             cut = text
     lines = steady_lines(cut)
     return [*lines, str(Say("… {n} characters in all", n=len(text)))] if len(text) > SHOWN else lines

@@ -43,6 +43,8 @@ class ListPage(Page[Result]):
         super().__init__()
         self.listing = listing
         self.zone = zone
+        self.described: Any = None
+        """The row that the pane tells of."""
 
     def columns(self) -> str:
         """The line above the list."""
@@ -95,7 +97,8 @@ class ListPage(Page[Result]):
     def describe(self) -> None:
         row, pane = self.listing.row, self.query_one(Pane)
         lines = [] if row is None else self.about(row)
-        pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=True)
+        other, self.described = row != self.described, row  # the list is read again whenever somebody commits
+        pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=other)
 
     def on_resize(self, event: Any) -> None:  # besides Page's: Textual calls both
         self.query_one("#rule", TextLine).show(self.hookrow.look.glyphs.rule * event.size.width)

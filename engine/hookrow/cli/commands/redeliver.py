@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from hookrow.cli.catalogue import command
 from hookrow.cli.read.selection import again_options, failed_deliveries, go_through, remaining, still_failed
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_body, put_headers
 from hookrow.cli.show.output import paint, put, put_json, say, unrecorded
 from hookrow.cli.show.wording import milliseconds
@@ -71,6 +70,8 @@ def redeliver(
 
 def put_again(again: Redelivered, *, as_json: bool) -> None:
     """What came of one redelivery, or the request that would leave."""
+    from hookrow.results import curl_line
+
     delivery, attempt = again.delivery, again.attempt
     if as_json:
         shown = {
@@ -96,6 +97,8 @@ def put_again(again: Redelivered, *, as_json: bool) -> None:
 
 def put_request(request: Any) -> None:
     """A request that did not leave, and the curl line that would send it."""
+    from hookrow.results import curl_line
+
     put(f"  {request.method} {visible(request.url)}")
     put_headers(">", request.headers)
     put_body(">", request.body)

@@ -117,7 +117,7 @@ def put_again(again: Replayed, firing: Firing | None, *, as_json: bool) -> None:
     # Here, so that `--help` need not wait for other commands.
     from hookrow.cli.commands.explain import put_plan
     from hookrow.cli.commands.redeliver import put_request
-    from hookrow.cli.show.curl import curl_line
+    from hookrow.results import curl_line
 
     if as_json:
         plan = [

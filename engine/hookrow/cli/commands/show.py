@@ -10,7 +10,6 @@ import click
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.exits import DONE, NO, STOPPED
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_attempts, put_firing
 from hookrow.cli.show.output import confirm, in_terminal, put, put_json, say
 from hookrow.cli.show.wording import clock_time
@@ -80,6 +79,8 @@ def put_requests(attempts: Mapping[str, Sequence[Attempt]], *, http: bool, yes: 
         say(Text("No request was made."))
         return NO
     if not http:
+        from hookrow.results import curl_line
+
         for each in last:
             put(curl_line(request_of(each)))
         return DONE

@@ -45,6 +45,26 @@ def test_a_file_is_written_whole_and_for_its_owner(add: Add, hookrow: Hookrow, f
     assert sorted(folder.iterdir()) == files
 
 
+def test_what_is_no_plain_file_stays_what_it_is(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """A link leads to the new file; a pipe, as a device, is written to."""
+    add("http://127.0.0.1:9/")
+    (folder / "kept").mkdir()
+    for target in ("kept/hooks.yaml", "kept/none-yet.yaml"):
+        Path("link.yaml").unlink(missing_ok=True)
+        Path("link.yaml").symlink_to(target)
+        hookrow("export", "-o", "link.yaml")
+        assert Path("link.yaml").is_symlink()
+        assert Path(target).read_text("utf-8") == hookrow("export").out
+    os.mkfifo("pipe")
+    reading = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        hookrow("export", "-o", "pipe")
+        assert stat.S_ISFIFO(Path("pipe").stat().st_mode)
+        assert os.read(reading, 65_536).decode() == hookrow("export").out
+    finally:
+        os.close(reading)
+
+
 def test_a_dry_run_says_what_would_change(add: Add, hookrow: Hookrow, folder: Path) -> None:
     """Field by field, with the row's new time; --json is one object; nothing is written."""
     add("http://127.0.0.1:9/a", "--key", "stock", "--wait-for-response", "--timeout", 2)

@@ -357,3 +357,17 @@ def test_history_speaks_as_the_form_does(hookrow: Hookrow, add: Any) -> None:
     assert re.search(r" {2}приостановлен\n {6}Причина паузы: inventory\n", russian)
     assert "Таймаут ожидания: 5 → 3" in russian
     assert not re.search(r"None|paused_|person|T\d\d:", said + russian)
+
+
+def test_options_that_contradict_each_other_are_refused(add: Add, hookrow: Hookrow) -> None:
+    """Neither wins unseen: the header that was named stays away, the password is asked for and removed."""
+    add("http://127.0.0.1:9/", "--custom-header-name", "X-Old", "--custom-header-env", "HOME")
+    for given in (
+        ("--no-custom-header", "--custom-header-name", "X-New"),
+        ("--no-custom-header", "--custom-header-name", "X-New", "--custom-header-env", "HOME"),
+        ("--auth-password", "--no-auth-password"),
+    ):
+        assert "name one source only" in hookrow("hooks", "edit", 1, *given, code=2).err
+    assert hookrow("hooks", "show", 1, "--json").json["custom_header"] == {"name": "X-Old", "set": True}
+    for given in (("--follow",), ("--since", "1h"), ("--event", "before_order_add")):
+        assert "--who goes without" in hookrow("log", "--who", "me", *given, code=2).err

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from cli_runs import Hookrow, program
 from hookrow import HookEngine
+from hookrow.cli.app import run
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -42,3 +45,27 @@ def test_many_interrupted_and_resumed(add: Add, hookrow: Hookrow, made: Path, co
     assert asked == Counter(fired)
     assert len({request.header("webhook-id") for request in sent}) == count
     assert sent[39].at - sent[0].at >= 39 / RATE * 0.95
+
+
+def test_many_whose_reader_went_away_say_where_they_stopped(
+    add: Add, hookrow: Hookrow, made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`replay … | head`: not all were sent, so that it is no success, and it says how to go on; a dry run sent none."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        add(receiver.url, "--wait-for-response")
+        with HookEngine(f"sqlite:///{made}", worker=False) as engine:
+            fired = [engine.fire("before_order_add", {"order": {"id": number}}).id for number in range(3)]
+        chosen = ("replay", "--event", "before_order_add", "--yes")
+        for dry, code, sent in (("--dry-run", 0, 3), ("--json", 3, 4)):
+            read, write = os.pipe()
+            os.close(read)
+            with open(write, "w", encoding="utf-8") as pipe, monkeypatch.context() as patched:
+                patched.setattr(sys, "stdout", pipe)
+                assert run([*chosen, dry]) == code
+            said = capsys.readouterr().err
+            assert len(receiver.requests) == sent
+        assert "Stopped after 1 of 3" in said
+        hookrow(*chosen, "--resume", f"{fired[1]}..{fired[2]}")
+        assert f"--resume {fired[1]}..{fired[2]}" in said
+        asked = Counter(request.header("hook-replay-of") for request in receiver.requests[3:])
+    assert asked == Counter(fired)

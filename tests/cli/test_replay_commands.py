@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -193,15 +194,22 @@ def test_a_replay_elsewhere_reaches_nobody_else(add: Add, hookrow: Hookrow) -> N
 
 
 def test_an_edited_payload(add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """--edit opens the payload in $EDITOR and replays what was saved; what is no JSON is refused, exit 5."""
+    """--edit opens the payload in $EDITOR and replays what was saved; what is no JSON is refused, exit 5, and kept."""
     with Receiver(reply(200, b"{}")) as receiver:
         add(receiver.url, *GATE)
         fired = fire(hookrow)
         monkeypatch.setenv("VISUAL", "sed -i s/100/250/")
         hookrow("replay", fired["id"], "--edit")
         assert receiver.wait(2)[1].json()["data"]["order"]["sum"] == 250
-        monkeypatch.setenv("VISUAL", "sed -i s/:/,/")
-        hookrow("replay", fired["id"], "--edit", code=5)
+        monkeypatch.setenv("TMPDIR", str(folder))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        for broken in ("s/:/,/", r"s/{/\xff/"):  # a comma too many, what is no UTF-8
+            monkeypatch.setenv("VISUAL", f"sed -i '{broken}'")
+            ran = hookrow("replay", fired["id"], "--edit", code=5)
+            [kept] = folder.glob("hookrow-payload-*.json")
+            assert str(kept) in ran.err
+            assert b"250" in kept.read_bytes() or b"100" in kept.read_bytes()
+            kept.unlink()
         monkeypatch.setenv("VISUAL", "true")
         hookrow("replay", fired["id"], "--edit", code=130)
 

@@ -100,6 +100,19 @@ def test_a_name_that_is_taken_is_refused(filled: Database, tmp_path: Path) -> No
         back_up(filled, tmp_path / "nowhere" / "copy.db")
 
 
+def test_a_link_stays_one_and_a_pipe_is_no_file(filled: Database, tmp_path: Path) -> None:
+    """The copy comes where the link leads; what is no file is not replaced."""
+    (tmp_path / "old.db").write_text("the copy of yesterday")
+    (tmp_path / "copy.db").symlink_to("old.db")
+    back_up(filled, tmp_path / "copy.db", replace=True)
+    assert (tmp_path / "copy.db").is_symlink()
+    assert ask(tmp_path / "old.db", "SELECT count(*) FROM hookrow_version") == 1
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Refused):
+        back_up(filled, tmp_path / "pipe", replace=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.parametrize("link", [None, os.link, os.symlink])
 def test_the_database_is_no_copy_of_itself(filled: Database, tmp_path: Path, link: Any) -> None:
     """Under its own name or another one: its file would change under all who have it open."""

@@ -23,7 +23,7 @@ def emit(data: str | bytes, *, colour: bool | None = None) -> None:
     """
     try:
         click.echo(data, nl=False, color=colour)
-    except BrokenPipeError:
-        raise ReaderGone from None
+    except BrokenPipeError as error:
+        raise ReaderGone(error.strerror or "") from None
     except OSError as error:
         raise Unwritten(error.strerror or "") from None

@@ -70,10 +70,16 @@ def export(session: Session, output: Path | None, event: str | None, revisions: 
 def write_whole(path: Path, text: str) -> None:
     """Write a file for its owner alone, all of it or nothing: whoever reads it meanwhile sees the old one.
 
+    A link stays one; what is no file (a pipe, a device) is written to.
+
     Raises:
         click.UsageError: it can't be written there.
     """
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, "utf-8")
+            return
+        path = Path(os.path.realpath(path))
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
         part = Path(name)
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookrow.cli.catalogue import command, option
-from hookrow.cli.read.given import filter_options, log_filter
+from hookrow.cli.read.given import filter_given, filter_options, log_filter
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_firings
 from hookrow.cli.show.output import in_terminal, put, put_json
@@ -56,6 +56,8 @@ def log(
     """What happened, newest first; or followed live."""
     if har and (follow or as_json or who is not None):
         raise click.UsageError(str(Text("--har goes without --follow, --who and --json.")))
+    if who is not None and (follow or filter_given(options)):
+        raise click.UsageError(str(Text("--who goes without --follow and without filters.")))
     with session.engine() as engine:
         if who is not None:
             put_deeds(engine.log.deeds(who or None, limit=limit or 50), engine.settings.zone(), as_json=as_json)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +16,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_json, put_table, say, to_json, unrecorded
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
+from hookrow.errors import HookrowError
 from hookrow.lang import Plural, Text, quoted
 from hookrow.safetext import visible
 from hookrow.words import time_told
@@ -54,7 +57,8 @@ def replay(
         chosen = remaining(engine, found if refs or with_replays else originals(found), resume)
         if edit and len(chosen) != 1:
             raise click.UsageError(str(Text("--edit takes one ID.")))
-        payload = edit_payload(engine.log.get(chosen[0][0])) if edit else None
+        edited = edited_payload(engine.log.get(chosen[0][0])) if edit else None
+        payload: dict[str, Any] | None = None
 
         def act(ref: str) -> bool:
             again = engine.replay(ref, hook=only, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
@@ -63,15 +67,21 @@ def replay(
             put_again(again, firing, as_json=as_json)
             return firing is None or (firing.allowed and not any(each.failed for each in firing.deliveries))
 
-        return go_through(
-            engine,
-            chosen,
-            lambda n: Plural("{n} firing will be replayed:", "{n} firings will be replayed:", n),
-            act,
-            yes=yes,
-            rate=rate,
-            dry_run=dry_run,
-        )
+        try:
+            payload = None if edited is None else parse_payload(edited, "$EDITOR")
+            return go_through(
+                engine,
+                chosen,
+                lambda n: Plural("{n} firing will be replayed:", "{n} firings will be replayed:", n),
+                act,
+                yes=yes,
+                rate=rate,
+                dry_run=dry_run,
+            )
+        except HookrowError:
+            if edited is not None:
+                keep(edited)
+            raise
 
 
 def originals(chosen: Iterable[tuple[str, Firing]]) -> Iterator[tuple[str, Firing]]:
@@ -92,17 +102,25 @@ def originals(chosen: Iterable[tuple[str, Firing]]) -> Iterator[tuple[str, Firin
         )
 
 
-def edit_payload(firing: Firing) -> dict[str, Any]:
+def edited_payload(firing: Firing) -> bytes:
     """The recorded payload as the person left it in the editor.
 
     Raises:
         click.Abort: the editor was left without saving.
-        InvalidPayload: what was saved is no JSON object.
     """
-    text = click.edit(to_json(firing.payload, indent=2) + "\n", extension=".json", require_save=True)
-    if text is None:
+    text = f"{to_json(firing.payload, indent=2)}\n"
+    edited = click.edit(text.encode(), extension=".json", require_save=True)
+    if edited is None:
         raise click.Abort
-    return parse_payload(text.encode(), "$EDITOR")
+    return edited.removeprefix(BOM_UTF8)
+
+
+def keep(edited: bytes) -> None:
+    """What was typed is not lost for a comma too many."""
+    handle, name = mkstemp(prefix="hookrow-payload-", suffix=".json")
+    with open(handle, "wb") as file:
+        file.write(edited)
+    say(Text("What was edited is kept in {path}", path=name))
 
 
 def after_background(engine: HookEngine, firing: Firing) -> Firing:

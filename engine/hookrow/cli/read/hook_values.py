@@ -134,20 +134,19 @@ def given_values(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def header_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """The custom header: a name with a value that is asked for or read; or none."""
-    if options.get(f"{HEADER}_off"):
-        return {HEADER: "", HEADER_VALUE: None}
     name = options.get(f"{HEADER}_name")
     read, secret = read_secret(options, HEADER, asked=name is not None)
     if not read:
         return {}
+    if options.get(f"{HEADER}_off"):
+        return {HEADER: "", HEADER_VALUE: None}
     return {HEADER_VALUE: secret} if name is None else {HEADER: name, HEADER_VALUE: secret}
 
 
 def read_secret(options: Mapping[str, Any], code: str, *, asked: bool) -> tuple[bool, str | None]:
     """Whether the command line names this secret, and its value (None to remove it)."""
     variable, stdin, off = (options.get(f"{code}_{way}") for way in ("env", "stdin", "off"))
-    ways = [way for way, used in (("env", variable), ("stdin", stdin), ("off", off)) if used]
-    if len(ways) > 1:
+    if sum(map(bool, (variable, stdin, off))) + (asked and bool(off)) > 1:
         raise click.UsageError(str(Text("{field}: name one source only.", field=FIELD[code].option)))
     if off:
         return True, None

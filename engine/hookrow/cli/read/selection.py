@@ -18,6 +18,7 @@ from hookrow.cli.catalogue import option
 from hookrow.cli.read.given import filter_given, filter_options, hook_id, log_filter
 from hookrow.cli.show.output import confirm, say
 from hookrow.cli.show.wording import clock_time
+from hookrow.cli.stdout import ReaderGone, Unwritten
 from hookrow.errors import NotFound, Refused, StorageError, Unrecorded
 from hookrow.lang import Plural, Text
 from hookrow.words import REASONS
@@ -237,6 +238,11 @@ def go_through(
     except KeyboardInterrupt:
         say_stopped(chosen, done)
         return exits.STOPPED
+    except (ReaderGone, Unwritten) as error:
+        if dry_run:
+            raise
+        say_stopped(chosen, done + 1)  # what could not be shown was sent
+        raise Unwritten(error) from None
     except StorageError as error:
         # What was sent is done, though nobody can look it up: to go on must not send it twice.
         say_stopped(chosen, done + isinstance(error, Unrecorded))

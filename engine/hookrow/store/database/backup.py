@@ -39,7 +39,8 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
     """
     if database.path is None:
         raise StorageError(Text("only an SQLite file is copied; use pg_dump for {url}", url=database.url))
-    if target.exists() and not replace:
+    target = Path(os.path.realpath(target))  # a link stays one
+    if target.exists() and not (replace and target.is_file()):
         raise Refused(Text("{path} exists already", path=target))
     # A database's file must not change under those who have it open, and a WAL left beside would be read into the copy.
     if target.exists() and target.samefile(database.path):

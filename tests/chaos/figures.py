@@ -1,7 +1,7 @@
 """Figures of runs: a line of JSON for each, and the table that they add up to.
 
 `python tests/chaos/figures.py FILE` prints the table of docs/contributing/reliability.md. Runs before the last finding
-on a database don't count: the count starts anew.
+on a database don't count: the count starts anew. Nor does a run that was judged wrongly (`void`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def counted(path: Path) -> dict[str, list[dict[str, Any]]]:
         kept = runs.setdefault(run["database"], [])
         if run["finding"]:
             kept.clear()
-        else:
+        elif "void" not in run:
             kept.append(run)
     return runs
 

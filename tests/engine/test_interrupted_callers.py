@@ -301,6 +301,23 @@ async def test_an_interrupted_statement_is_ended(
         connection.close()
 
 
+def test_a_statement_that_is_interrupted_between_two_steps_ends_its_connection(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can go on with them: the next statement would have been refused for what was left of this one."""
+
+    def piped(self: Server, said: Any) -> Any:
+        self.pgconn.enter_pipeline_mode()
+        raise KeyboardInterrupt
+        yield
+
+    connection = Server.connect(postgres_url.replace("+psycopg", ""))
+    monkeypatch.setattr(Server, "piped", piped)
+    with pytest.raises(KeyboardInterrupt):
+        connection.say("SELECT 1")
+    assert connection.closed
+
+
 async def nothing_kept() -> None:
     """What an engine lets go of with its loop."""
 

@@ -70,10 +70,14 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
     if database.dialect == "sqlite":
         return run_here(database, given, job)
     # As its own first statement would: SQLAlchemy ends only what it has begun, and hears nothing of what is borrowed.
-    if not given.in_transaction():
-        given.begin()
-    with borrowed(database, given.connection.dbapi_connection, given.dialect) as connection:
-        return run_here(database, connection, job)
+    begun = None if given.in_transaction() else given.begin()
+    try:
+        with borrowed(database, given.connection.dbapi_connection, given.dialect) as connection:
+            return run_here(database, connection, job)
+    except TransactionMisuse:  # each of its statements commits by itself
+        if begun is not None:
+            begun.rollback()
+        raise
 
 
 def run_here(database: Database, given: Connection, job: Callable[[Connection], T]) -> T:

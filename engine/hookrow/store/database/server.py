@@ -18,7 +18,7 @@ import psycopg
 from psycopg import waiting
 from psycopg.conninfo import conninfo_attempts
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.waiting import Wait
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -231,14 +231,17 @@ class Server(psycopg.Connection[Any]):
     def end_statement(self, gen: Generator[Any, Any, Any]) -> None:
         """After an interrupt: have the server end it, which takes a moment where it lives; else the connection is given
         up. By itself psycopg would wait for ten seconds."""
-        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
-            return
         try:
-            self.cancel_safe(timeout=SLACK)
-            waiting.wait(self.ending(gen, now() + SLACK), self.pgconn.socket, TICK)
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.cancel_safe(timeout=SLACK)
+                waiting.wait(self.ending(gen, now() + SLACK), self.pgconn.socket, TICK)
         except psycopg.errors.QueryCanceled:
             pass
         except BaseException:  # noqa: BLE001 (what it is interrupted by once more is not more than what was)
+            self.close()
+        # The interrupt may have hit the steps themselves: nobody goes on with them.
+        wire = self.pgconn
+        if wire.pipeline_status != PipelineStatus.OFF or wire.transaction_status == TransactionStatus.ACTIVE:
             self.close()
 
     def ending(self, gen: Generator[Any, Any, Any], until: float) -> Generator[Any, Any, Any]:

@@ -138,7 +138,7 @@ async def test_only_show_leaves_the_receiver_alone(engine: HookEngine, receiver:
         screen = await dialog(at, 0)
         screen.query_one(Ways).choose("row")
         await at.press("tab", "tab", "space", "f5")
-        await until(at.pilot, lambda: "curl -X POST" in drawn(at.app), "the command")
+        await until(at.pilot, lambda: "curl -g -X POST" in drawn(at.app), "the command")
         assert len(Receiver.came) == before
         assert len(at.engine.log.page()) == 1
 

@@ -13,7 +13,7 @@ import pytest
 
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Event, Vetoed
-from hookrow.delivery.concealing import public_changes
+from hookrow.delivery.concealing import Concealer, is_name, public_changes
 from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio
@@ -168,14 +168,16 @@ def test_a_change_of_what_holds_a_private_value_is_named_alone() -> None:
 
 
 CARD = "4111222233334444"
-CARDS = Event("before_cards", "Cards", "before", (), {"user": {"name": "n", "cards": {"number": 1}}}, ("/user/cards",))
-HOLDER = {"user": {"name": "Anna", "seen": {}, "cards": {CARD: {"number": 1}}}}
+CARDS = Event("before_cards", "Cards", "before", (), {"user": {"name": "n", "cards": {"iso3166": 1}}}, ("/user/cards",))
+HOLDER = {"user": {"name": "Anna", "seen": {}, "cards": {CARD: {"number": 1, "holder": "A. Petrova"}}}}
 MOVED = {"op": "move", "from": f"/user/cards/{CARD}", "path": f"/user/seen/{CARD}"}
 KEYS: dict[str, Any] = {
     "below": {"data": {"user": {"cards": {CARD: {"number": 2}}}}},
     "another": {"data": {"user": {"cards": {f"{CARD}5": CARD}}}},
     "echo": {"result": HOLDER},
     "copied": {"data": {"user": {"seen": {CARD: True}}}},
+    "in a key": {"data": {"user": {"seen": {f"card-{CARD}": True}}}},
+    "a value": {"data": {"user": {"seen": {"A. Petrova": True}}}},
     "moved": {"patch": [MOVED]},
     "moved and removed": {"patch": [MOVED, {"op": "remove", "path": f"/user/seen/{CARD}"}]},
     "veto": {"allow": False, "message": f"{CARD} is blocked"},
@@ -204,23 +206,91 @@ async def test_a_key_in_a_private_object_is_kept_nowhere(cards: Bench, kind: str
     for hook in ("w", "x"):
         bench.network.on(hook, answer(body=KEYS[kind]))
     firing = await bench.engine.send_own(await bench.fire(HOLDER, event="before_cards"))
-    assert CARD.encode() not in kept_bytes(bench)
-    assert CARD not in json.dumps(bench.network.bodies("bg"))
+    sent = bench.network.bodies("bg")
     changes = [change for each in firing.deliveries for change in each.changes]
-    assert CARD not in json.dumps(changes), changes
+    for value in (CARD, "Petrova"):
+        assert value.encode() not in kept_bytes(bench)
+        assert value not in json.dumps([sent, changes]), changes
 
 
 async def test_names_in_the_sample_are_no_values(cards: Bench) -> None:
-    """A message for people says "number" although a private object has such a member."""
-    bench = cards
-    await bench.gate("w", event="before_cards")
-    bench.network.on("w", answer(body={"allow": False, "message": "a wrong number"}))
-    assert (await bench.fire(HOLDER, event="before_cards")).veto.message == "a wrong number"
+    """A message for people says "iso3166" although a private object has such a member."""
+    await cards.gate("w", event="before_cards")
+    cards.network.on("w", answer(body={"allow": False, "message": "a wrong iso3166"}))
+    firing = await cards.fire({"user": {"cards": {"iso3166": "RU-MOW"}}}, event="before_cards")
+    assert firing.veto.message == "a wrong iso3166"
 
 
 async def test_a_key_of_the_callers_own_hides_nothing(cards: Bench) -> None:
     """A private object has a key that stands elsewhere in the payload, too: that place is as public as it was."""
     await cards.transform("w", event="before_cards")
-    cards.network.on("w", answer(body={"data": {"user": {"seen": {"a": 2}}}}))
-    firing = await cards.fire({"user": {"seen": {"a": 1}, "cards": {"seen": 1}}}, event="before_cards")
-    assert list(firing.deliveries[0].changes) == [("/user/seen/a", 1, 2)]
+    cards.network.on("w", answer(body={"data": {"user": {"y2026": {"a": 2}}}}))
+    firing = await cards.fire({"user": {"y2026": {"a": 1}, "cards": {"y2026": 1}}}, event="before_cards")
+    assert list(firing.deliveries[0].changes) == [("/user/y2026/a", 1, 2)]
+
+
+FIELDS = {"email": "ann@a.example", "user": "Eva", "address2": "", "id": 1}
+
+
+async def test_a_fields_name_hides_no_words(cards: Bench) -> None:
+    """A private object's fields stand in no sample: the host's veto code, messages and other keys stay as they are."""
+    body = {
+        "allow": False,
+        "code": "bad_email",
+        "message": "The email of this user is not valid",
+        "errors": [{"path": "/customer/email", "code": "address2", "message": "no such email"}],
+        "lines": [{"username": 21, "email": False, "kind": "user"}],
+    }
+    await cards.gate("w", event="before_cards")
+    cards.network.on("w", answer(body=body))
+    firing = await cards.fire({"user": {"cards": FIELDS}}, event="before_cards")
+    assert (firing.veto.code, firing.veto.message) == (body["code"], body["message"])
+    assert list(firing.veto.errors) == body["errors"]
+    [attempt] = await cards.engine.log.attempts((await cards.logged()).deliveries[0].id)
+    assert json.loads(attempt.response_body or b"") == body
+
+
+@pytest.mark.parametrize("added", ["email", "email_sent", "delivery", "delivery_date", "partner", "y20261201", "1"])
+@pytest.mark.parametrize("login", [{}, {"auth_login": "partner", "auth_password": "delivery"}])
+async def test_a_fields_name_hides_no_object(cards: Bench, added: str, login: dict[str, str]) -> None:
+    """A hook adds a member that is called as a private one is, or as a word of its own URL or password is: the object
+    around it stays whole, for hooks in background and in the log."""
+    order = {"number": "A-1", "lines": [{"n": 21}]}
+    patch = [
+        {"op": "add", "path": f"/order/{added}", "value": True},
+        {"op": "add", "path": "/order/lines/-", "value": {"n": 22}},
+    ]
+    hook = await cards.transform("w", event="before_cards", **login)
+    await cards.engine.hooks.update(hook.id or 0, url=f"{hook.url}?source=delivery&y=20261201")
+    await cards.hook("bg", event="before_cards", fire_and_forget=False)
+    cards.network.on("w", answer(body={"patch": patch}))
+    await cards.engine.send_own(await cards.fire({"user": {"cards": FIELDS}, "order": order}, event="before_cards"))
+    [sent] = cards.network.bodies("bg")
+    assert sent["data"]["order"] == {"number": "A-1", "lines": [{"n": 21}, {"n": 22}], added: True}
+    changes = (await cards.logged()).deliveries[0].changes
+    assert (f"/order/{added}", None, True) in list(changes)
+
+
+@pytest.mark.parametrize("key", ["email", "Электронная почта", "first-name", "address2", "sha256", "@id", "$ref", "1"])
+def test_what_names_a_field(key: str) -> None:
+    """Words, with a number of up to three digits; and what JSON-LD and others begin with a sign."""
+    assert is_name(key)
+
+
+@pytest.mark.parametrize("key", [CARD, "4111 2222 3333 4444", "+7 (912) 34-56", "ann@a.example", "f3a0-4b77-9c1e"])
+def test_what_names_no_field(key: str) -> None:
+    """Four digits, together or apart, or an e-mail address."""
+    assert not is_name(key)
+
+
+def test_many_private_values_are_put_in_order_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop stands still meanwhile. Of a payload that brings nothing new, not at all."""
+    calls: list[int] = []
+    arrange = Concealer.arrange
+    monkeypatch.setattr(Concealer, "arrange", lambda self: (calls.append(len(self.values)), arrange(self)))
+    conceal = Concealer(["/answers", "/more"])
+    payload = {"answers": {f"question-{n:05d}": f"reply {n}" for n in range(4000)}, "more": ["last"]}
+    conceal.learn(payload)
+    conceal.learn(payload)
+    assert calls == [8001]
+    assert conceal.text("last, question-00017, reply 3999") == "***, ***, ***"

@@ -22,7 +22,7 @@ from hookrow.payload import dumps, get_pointer, pointer_parts, pointer_to
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.secret import MASK
 
-__all__ = ["Concealer", "hidden_secrets", "is_private", "private_targets", "public_changes", "url_tokens"]
+__all__ = ["Concealer", "hidden_secrets", "is_name", "is_private", "private_targets", "public_changes", "url_tokens"]
 
 SHORTEST = 4
 """Characters of a private value: a shorter one occurs in any text by chance, so it is known where it stands alone."""
@@ -89,7 +89,7 @@ class Concealer:
     def __init__(
         self, pointers: Iterable[str] = (), secrets: Sequence[Hidden] = (), sample: Mapping[str, Any] = NO_SAMPLE
     ) -> None:
-        """`sample` is the event's: the keys that it has at private pointers are names, any other key is a value."""
+        """`sample` is the event's: the keys that it has at private pointers are names, whatever they look like."""
         self.pointers: Final = tuple(pointers)
         self.names: Final = frozenset(
             name for pointer in self.pointers for name in keys(get_pointer(sample, pointer, None))
@@ -118,13 +118,15 @@ class Concealer:
 
     def learn(self, payload: Mapping[str, Any]) -> None:
         """Take note of a payload's private values, before a reply to it is kept."""
+        known = len(self.values)
         for pointer in self.pointers:
             found = get_pointer(payload, pointer, None)
-            for value in (*leaves(found), *(key for key in keys(found) if key not in self.names)):
+            for value in (*leaves(found), *(key for key in keys(found) if key not in self.names and not is_name(key))):
                 self.shown = True
                 if not isinstance(value, bool) and (text := str(value)) not in self.values:
                     self.values[text] = Hidden(text, HIDDEN)
-                    self.arrange()
+        if len(self.values) > known:
+            self.arrange()
 
     def arrange(self) -> None:
         private = [each for each in self.values.values() if len(each.value) >= SHORTEST]
@@ -221,9 +223,19 @@ class Concealer:
         """
         path = tuple(pointer_parts(pointer))
         for depth in range(1, len(path)):
-            if self.holds(path[depth]) and get_pointer(fired, pointer_to(path[: depth + 1]), ABSENT) is ABSENT:
+            if self.hides(path[depth]) and get_pointer(fired, pointer_to(path[: depth + 1]), ABSENT) is ABSENT:
                 return pointer_to(path[:depth])
         return pointer if self.holds(value) else None
+
+    def hides(self, key: str) -> bool:
+        """Whether a key that a hook brought in is a private value, or, where it is no field's name, holds one.
+
+        With it goes the object around it, so a name is never looked through, and the hook's own secrets, which may be
+        words of its URL, don't count.
+        """
+        if is_name(key):
+            return len(key) >= SHORTEST and key in self.values
+        return any(each.is_in(raw(key)) for each in self.long if each.mask == HIDDEN)
 
     # -- what an attempt keeps ----------------------------------------------------------------------------------------
 
@@ -336,6 +348,11 @@ def keys(value: Any) -> Iterator[str]:
     if isinstance(value, dict | list | tuple):
         for each in value.values() if isinstance(value, dict) else value:
             yield from keys(each)
+
+
+def is_name(key: str) -> bool:
+    """Whether a key names a field, and is not a value by which somebody is looked up: a card, a phone, an e-mail."""
+    return sum(map(str.isdigit, key)) < SHORTEST and "@" not in key[1:]
 
 
 def private_targets(private: Sequence[str], moved: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -65,6 +65,17 @@ def test_what_is_no_plain_file_stays_what_it_is(add: Add, hookrow: Hookrow, fold
         os.close(reading)
 
 
+def test_what_stdout_leads_to_is_added_to(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """`export -o /dev/stdout >> all.yaml`, and by the number of what is open: nothing is replaced or emptied."""
+    add("http://127.0.0.1:9/")
+    with Path("all.yaml").open("a") as file:
+        file.write("# kept\n")
+        file.flush()
+        hookrow("export", "-o", f"/dev/fd/{file.fileno()}")
+        assert os.path.samestat(os.fstat(file.fileno()), Path("all.yaml").stat())
+    assert Path("all.yaml").read_text("utf-8") == "# kept\n" + hookrow("export").out
+
+
 def test_a_dry_run_says_what_would_change(add: Add, hookrow: Hookrow, folder: Path) -> None:
     """Field by field, with the row's new time; --json is one object; nothing is written."""
     add("http://127.0.0.1:9/a", "--key", "stock", "--wait-for-response", "--timeout", 2)

@@ -62,10 +62,16 @@ def test_output_that_cannot_be_written_is_no_veto_and_no_fault_of_ours(
 def test_messages_that_nobody_can_be_told_stop_nothing(add: Add, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`2>/dev/full`: the firing happens, and a refusal keeps its code."""
     add(NOWHERE)
-    for command, code in ((("fire", "before_order_add", "--no-wait"), 0), (("fire", "none"), 4), (("fire",), 2)):
+    for command, code in (
+        (("fire", "before_order_add", "--no-wait"), 0),
+        (("fire", "none"), 4),
+        (("fire",), 2),
+        ((), 0),
+    ):
         full = FULL.open("w")
         with monkeypatch.context() as patched:
             patched.setattr(sys, "stderr", full)
+            patched.setattr(sys, "stdin", io.StringIO())
             assert run(command) == code
         with pytest.raises(OSError, match="No space left"):
             full.close()

@@ -186,7 +186,7 @@ EXITS = (
     (1, "Completed with a negative result: a veto, a failed test, redelivery or replay, findings of `doctor`."),
     (2, "Wrong usage: an unknown command or option, a missing confirmation."),
     (3, "The database or a key can't be used, or the output can't be written."),
-    (4, "Not found: a hook, an event, a firing, a database."),
+    (4, "Not found: a hook, an event, a firing."),
     (5, "Refused: a conflict, contradicting values, an invalid value."),
     (130, "Stopped with Ctrl+C, or the question was answered with no."),
 )

@@ -337,6 +337,12 @@ class FakeLog:
     ) -> array[int]:
         return array("q", [each.row_id for each in self.page(wanted, before=before, after=after, limit=limit)])
 
+    def newest_attempt(self) -> int:
+        return 0
+
+    def changed(self, wanted: LogFilter, *, after: int, before: int) -> list[int]:
+        return []
+
     def search(self, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
         ids = list(self.ids(wanted, before=before, limit=limit))
         return Found(ids, ids[-1] if len(ids) == limit else None, 1.0)

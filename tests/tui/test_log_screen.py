@@ -307,7 +307,37 @@ async def test_a_key_on_a_row_that_was_purged_meanwhile_locks_nothing() -> None:
         await until(at.pilot, lambda: rows.ids.index(4) is None, "the purged row is gone")
         assert not log.holds(None)
         assert "Строки для этой клавиши" in drawn(at.app)
-        await until(at.pilot, lambda: log.view.row is not None and ref(at) == log.view.row.ref, "another row's detail")
+        await until(at.pilot, lambda: log.laid is not None, "a detail")
+        assert log.view.row is not None
+        assert ref(at) == log.view.row.ref
+
+
+async def test_a_row_in_sight_that_is_purged_leaves_the_list() -> None:
+    """Although it was read, and the cursor is elsewhere: with the commit of whoever purged it."""
+    async with open_log() as at:
+        rows = log_of(at).view.rows
+        await until(at.pilot, lambda: 4 in rows.blocks, "the row in sight")
+        at.engine.log.rows = [each for each in at.engine.log.rows if each.row_id != 4]
+        at.engine.version += 1
+        await until(at.pilot, lambda: rows.ids.index(4) is None, "the purged row is gone")
+        assert 4 not in rows.blocks
+
+
+async def test_a_purge_swallows_nothing_of_the_filter_that_is_being_typed() -> None:
+    """The row under the cursor goes; who types the filter goes on, and whoever uses the rows is guarded."""
+    async with open_log() as at:
+        log, guards = log_of(at), at.app.ahead.guards
+        row = log.view.row
+        assert row is not None
+        await at.press("slash")
+        log.take_detail(row, None)
+        assert log.view.rows.ids.index(row.firing) is None
+        assert log not in guards
+        await at.press("escape")
+        row = log.view.row
+        assert row is not None
+        log.take_detail(row, None)
+        assert log in guards
 
 
 async def test_a_key_on_a_row_that_cannot_be_read_locks_nothing() -> None:

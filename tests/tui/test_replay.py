@@ -175,6 +175,27 @@ async def test_data_that_cannot_be_read_is_opened_in_the_editor_again(monkeypatc
         assert screen.payload == {"order": {"sum": 2}}
 
 
+async def test_nothing_is_sent_in_place_of_data_that_cannot_be_read() -> None:
+    """The sentence comes again with each try; an empty text means the data as recorded."""
+    async with open_log() as at:
+        at.engine.answers["replay"] = replay_of
+        screen = await dialog(at)
+        screen.query_one(Ways).choose("row")
+        screen.take_edited('{"order": {"sum": 1},}')
+        assert "F4" in screen.data_text()
+        assert "из журнала" not in screen.data_text()
+        await at.press("up", "down")
+        assert "не JSON" not in drawn(at.app)
+        await at.press("f5")
+        assert "не JSON" in drawn(at.app)
+        assert not at.engine.calls
+        screen.take_edited("\n")
+        assert "из журнала" in screen.data_text()
+        await at.press("f5")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ResultScreen), "the result")
+        assert at.engine.calls[-1][2]["payload"] is None
+
+
 def test_a_reply_nested_without_end_is_shown_as_it_came() -> None:
     """Of a test of a hook too."""
     assert pretty("[" * 50_000) == ["[" * 50_000]

@@ -6,6 +6,7 @@ An action `hooks.new` runs the Textual action `new` of its screen. Letters work 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +16,7 @@ from textual.binding import Binding
 from hookrow.lang import Text
 from hookrow_tui.words import Say
 
-__all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings", "cap_of"]
+__all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings", "box_bindings", "cap_of"]
 
 Group = Literal[
     "everywhere",
@@ -36,6 +37,8 @@ Group = Literal[
     "conflict",
 ]
 
+NO_TEXT = re.compile(r"f\d+|ctrl\+.+|pageup|pagedown|insert\Z")
+"""Keys that no field, of the form or of a box, takes as text."""
 HERE = Say("HERE")
 GROUPS: dict[Group, Say] = {
     "everywhere": Say("EVERYWHERE"),
@@ -306,6 +309,16 @@ def bindings(group: Group) -> list[Binding]:
         Binding(",".join(action.keys), action.name, show=False)
         for action in actions_of(group)
         if action.bound and action.keys
+    ]
+
+
+def box_bindings() -> list[Binding]:
+    """What every box declares besides its own: Textual looks no further than a modal screen. Letters are the box's."""
+    return [
+        Binding(key, f"app.{action.name}", show=False)
+        for action in actions_of("everywhere")
+        for key in action.keys
+        if action.bound and NO_TEXT.match(key)
     ]
 
 

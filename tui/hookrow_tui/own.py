@@ -14,7 +14,7 @@ from typing import Any
 
 from hookrow.lang import Text
 from hookrow_tui import actions
-from hookrow_tui.actions import ACTIONS, Action
+from hookrow_tui.actions import ACTIONS, NO_TEXT, Action
 from hookrow_tui.terminal.look import DARK
 from hookrow_tui.terminal.terminal import LAYOUT, character_key
 from hookrow_tui.words import Say
@@ -28,8 +28,6 @@ COLOURS = frozenset(
 THEMES = ("dark", "light", "ansi")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 NAMED = {"esc": "escape", "del": "delete", "ins": "insert", "pgup": "pageup", "pgdn": "pagedown", "return": "enter"}
-FORM = re.compile(r"f\d+|ctrl\+.+|pageup|pagedown|insert\Z")
-"""Keys that no field, of the form or of a box, takes as text."""
 KEY = re.compile(
     r"(ctrl\+|shift\+)*(f([1-9]|1\d|2[0-4])|[a-z]|space|enter|tab|delete|insert|backspace|home|end|pageup|pagedown|up|down"
     r"|left|right|escape)\Z"
@@ -145,7 +143,7 @@ def can_change(action: Action) -> bool:
 
 def fits(action: Action, key: str | None) -> bool:
     """Whether this can be a key of the action: what is text in the form's fields is none there."""
-    return key is not None and (action.group not in ("form", "replay") or FORM.match(key) is not None)
+    return key is not None and (action.group not in ("form", "replay") or NO_TEXT.match(key) is not None)
 
 
 def clashes(keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:

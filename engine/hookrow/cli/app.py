@@ -11,7 +11,7 @@ import click
 from hookrow.cli.catalogue import Lazy, name_commands, option
 from hookrow.cli.click_words import speak
 from hookrow.cli.session import Session
-from hookrow.cli.stdout import emit
+from hookrow.cli.stdout import emit, tell
 from hookrow.lang import Text, detect
 
 __all__ = ["root", "run"]
@@ -61,9 +61,9 @@ def root(ctx: click.Context) -> int | None:
         none = Text(
             "There is no database {path} yet. Create it: hookrow init, with samples: hookrow init --example", path=path
         )
-        click.echo(f"\n{none}", err=True)
+        tell(f"\n{none}")
     hint = Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")
-    click.echo(f"\n{hint}", err=True)
+    tell(f"\n{hint}")
     return 0
 
 

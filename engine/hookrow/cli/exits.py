@@ -10,7 +10,7 @@ import click
 
 from hookrow.cli.catalogue import spoken
 from hookrow.cli.show.output import say
-from hookrow.cli.stdout import ReaderGone, Unwritten
+from hookrow.cli.stdout import ReaderGone, Unwritten, tell
 from hookrow.errors import (
     Ambiguous,
     HookrowError,
@@ -118,7 +118,6 @@ def unexpected(error: BaseException) -> int:
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         where = "".join(traceback.format_tb(link.__traceback__))
-        with suppress(OSError):
-            click.echo(f"{where}{type(link).__module__}.{type(link).__qualname__}", err=True)
+        tell(f"{where}{type(link).__module__}.{type(link).__qualname__}")
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return NO

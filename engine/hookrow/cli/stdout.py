@@ -1,10 +1,12 @@
-"""Writing to stdout, and the two ways in which that fails. Help needs no more than this."""
+"""Writing to stdout, and the two ways in which that fails; to stderr. Help needs no more than this."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
-__all__ = ["ReaderGone", "Unwritten", "emit"]
+__all__ = ["ReaderGone", "Unwritten", "emit", "tell"]
 
 
 class ReaderGone(Exception):
@@ -27,3 +29,9 @@ def emit(data: str | bytes, *, colour: bool | None = None) -> None:
         raise ReaderGone(error.strerror or "") from None
     except OSError as error:
         raise Unwritten(error.strerror or "") from None
+
+
+def tell(text: str, *, nl: bool = True) -> None:
+    """Write to stderr. That nobody can be told stops nothing, and changes no exit code."""
+    with suppress(OSError):
+        click.echo(text, nl=nl, err=True)

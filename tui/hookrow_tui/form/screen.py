@@ -34,7 +34,7 @@ from hookrow_tui.presenters.form.state import (
 )
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.editor import NotRun, edit_text
-from hookrow_tui.widgets.dialogs import Answer, Choices, ask
+from hookrow_tui.widgets.dialogs import Answer, Choices, Question, ask
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class FormScreen(FormView):
         self.kept_secrets = False
         """Whether secrets were to go along to another origin when it was asked last."""
         self.afterwards: Callable[[], Any] | None = None
+        self.leaving: Question | None = None
+        """The question whether to save."""
 
     def on_mount(self) -> None:  # besides FormView's: Textual calls both
         if not self.hookrow.read_only:
@@ -398,7 +400,7 @@ class FormScreen(FormView):
     def leave(self, then: Callable[[], Any] | None = None) -> None:
         """Close, asking first if something was changed; then go on with `then`. A save under way closes by itself."""
         self.afterwards = then
-        if self.saving:
+        if self.saving or self.leaving in self.app.screen_stack:
             return
         if not self.dirty or self.hookrow.read_only:
             self.close(None)
@@ -409,7 +411,7 @@ class FormScreen(FormView):
             ("save", Say("Save"), self.action_save),
             ("drop", Say("Don't save"), lambda: self.close(None)),
         ]
-        ask(self, PAGE_TITLE, [Say("The changes are not saved.")], answers, self.stay)
+        self.leaving = ask(self, PAGE_TITLE, [Say("The changes are not saved.")], answers, self.stay)
 
     def close(self, hook_id: int | None) -> None:
         """Go, and leave no draft."""

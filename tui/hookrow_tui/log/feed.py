@@ -164,13 +164,15 @@ class Feed:
         again = self.rows.wanted(height, again=True)
         show = height if self.rows.following else 0
         asked = self.ask(
-            lambda engine: reader.newest(engine, wanted, top, tried, again, show), partial(self.take, height), "look"
+            lambda engine: reader.newest(engine, wanted, top, tried, again, show),
+            partial(self.take, height, again),
+            "look",
         )
         self.look_again = not asked
 
-    def take(self, height: int, fresh: Fresh) -> None:
+    def take(self, height: int, again: list[int], fresh: Fresh) -> None:
         self.top, self.tried = max(self.top, fresh.top), max(self.tried, fresh.tried)
-        self.rows.learn(fresh.blocks)
+        self.learn(fresh.blocks, again)
         self.rows.newest(each for each in fresh.ids if each >= (self.next or 0))  # what is below is read from there on
         self.drawn()
         if not self.complete and "older" not in self.busy:
@@ -183,13 +185,16 @@ class Feed:
         reader = self.reader
 
         def take(blocks: list[tuple[LogRow, ...]]) -> None:
-            self.rows.learn(blocks)
-            found = {block[0].firing for block in blocks}
-            self.rows.gone(number for number in ids if number not in found)
+            self.learn(blocks, ids)
             self.drawn()
 
         if reader is not None:
             self.ask(lambda engine: reader.read(engine, ids), take, "rows", background=False)
+
+    def learn(self, blocks: Iterable[tuple[LogRow, ...]], asked: Iterable[int]) -> None:
+        """Lines that were read now; the firings that were asked for and not found were purged meanwhile."""
+        self.rows.learn(blocks)
+        self.rows.gone(set(asked) - {block[0].firing for block in blocks})
 
     def only(self, ids: Iterable[int]) -> None:
         """Show only these firings, until `all_again` or `begin`."""

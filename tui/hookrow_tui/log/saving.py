@@ -95,9 +95,6 @@ class SavingScreen(CountingScreen):
         self.path = path
         self.whole = whole
 
-    def on_unmount(self) -> None:
-        self.halt.set()
-
     def act(self, engine: HookEngine) -> None:
         done = 0
         try:

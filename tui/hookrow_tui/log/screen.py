@@ -194,7 +194,8 @@ class LogScreen(Page[None]):
             self.view.rows.gone([row.firing])
             self.forget_detail()
             self.draw()
-            self.hookrow.unexpected()  # the cursor stands on another row now
+            if self.app.screen is self and self.view.has_focus:  # else what is typed is for no row
+                self.hookrow.unexpected()  # the cursor stands on another row now
             if self.waited(row) is not None:
                 self.hookrow.nothing_chosen()
                 self.hookrow.ahead.opened()

@@ -143,7 +143,7 @@ class ReplayScreen(Dialog[None]):
         return str(Say("each hook's own URL"))
 
     def data_text(self) -> str:
-        if self.payload is None:
+        if self.payload is None and not self.unread:
             return str(Say("from the log  (edit: {key})", key=cap_of("replay.edit")))
         return str(Say("edited  (edit again: {key})", key=cap_of("replay.edit")))
 
@@ -170,22 +170,26 @@ class ReplayScreen(Dialog[None]):
         self.take_edited(text)
 
     def take_edited(self, text: str) -> None:
-        """Use this text as the payload from now on."""
-        self.unread = text
-        try:
-            value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=unambiguous)
-        except (ValueError, RecursionError) as error:
-            self.fault(Say("Not JSON: {reason}", reason=error))
-            return
-        if not isinstance(value, dict):
-            self.fault(Say("The data must be a JSON object."))
-            return
-        self.unread = ""
-        self.payload = None if value == self.detail.firing.payload else value
+        """Use this text as the payload from now on; an empty one means the data as recorded."""
+        fault = self.read_edited(text)
+        self.unread = "" if fault is None else text
+        self.fault(fault or "")
         self.query_one("#data", Static).update(Drawn(self.data_text()))
         ways = self.query_one(Ways)
         if self.payload is not None and ways.code not in ANEW:
             ways.choose("hook" if self.detail.delivery is not None else "row")
+
+    def read_edited(self, text: str) -> Text | None:
+        """Take the payload from a text; gives why that can't be done."""
+        text = text.removeprefix("\ufeff")
+        try:
+            value = json.loads(text, object_pairs_hook=unambiguous) if text.strip() else self.detail.firing.payload
+        except (ValueError, RecursionError) as error:
+            return Say("Not JSON: {reason}", reason=error)
+        if not isinstance(value, dict):
+            return Say("The data must be a JSON object.")
+        self.payload = None if value == self.detail.firing.payload else value
+        return None
 
     @on(Choices.Chosen)
     def press(self, message: Choices.Chosen) -> None:
@@ -203,7 +207,9 @@ class ReplayScreen(Dialog[None]):
         way = self.query_one(Ways).code
         to = self.query_one("#to", Input).value.strip() or None
         dry = self.query_one(Flag).on
-        if self.payload is not None and way not in ANEW:
+        if self.unread:
+            self.take_edited(self.unread)  # says once more what is wrong with it: nothing else is sent in its place
+        elif self.payload is not None and way not in ANEW:
             self.fault(Say("Edited data can only be sent by a replay."))
         elif way in ("all", "failed"):
             self.ask_many(to, dry, again=way == "failed")

@@ -57,6 +57,9 @@ class CountingScreen(Dialog[None]):
         filled = BAR * done // max(1, whole)
         return f"{self.hookrow.look.glyphs.bar * filled}{'.' * (BAR - filled)} {number(done)} / {number(whole)}"
 
+    def on_unmount(self) -> None:
+        self.halt.set()
+
     def action_stop(self) -> None:
         if self.ended:
             self.dismiss(None)

@@ -140,8 +140,8 @@ def ask(
     sentences: Iterable[object],
     answers: Sequence[Answer],
     otherwise: Callable[[], object] | None = None,
-) -> None:
-    """Put a question over a screen, then do what belongs to its answer.
+) -> Question:
+    """Put a question over a screen, then do what belongs to its answer. Gives the question.
 
     Args:
         answers: code, label and what it leads to; nothing: the question is only closed.
@@ -155,6 +155,7 @@ def ask(
 
     question = Question(str(title), [str(each) for each in sentences], [(code, str(each)) for code, each, _ in answers])
     screen.app.push_screen(question, answered)
+    return question
 
 
 def ask_about_secrets(screen: Screen[Any], text: object, go_on: Callable[[], object]) -> None:

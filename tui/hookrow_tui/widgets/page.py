@@ -12,7 +12,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 from hookrow.safetext import covered
-from hookrow_tui.actions import Group
+from hookrow_tui.actions import Group, box_bindings
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.words import Say
 
@@ -169,7 +169,7 @@ class Dialog(ModalScreen[Result], HookrowScreen[Result]):  # in this order: of t
     GROUPS: ClassVar[tuple[Group, ...]] = ("dialog",)
     GUARDED: ClassVar[bool] = False
     DEFAULT_CSS = "Dialog > KeyBar { dock: bottom; }"
-    BINDINGS: ClassVar[list[Any]] = [("escape", "dismiss(None)", "")]
+    BINDINGS: ClassVar[list[Any]] = [("escape", "dismiss(None)", ""), *box_bindings()]
 
     def on_mount(self) -> None:  # besides its own: Textual calls both
         self.mount(KeyBar(*self.GROUPS))

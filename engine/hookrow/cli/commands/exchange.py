@@ -29,6 +29,8 @@ MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red"
 LONG = 60
 RECENT = 500
 """Firings that each changed hook is tried on."""
+STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
+"""By these names a process finds what it has open, a plain file as well."""
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -70,14 +72,15 @@ def export(session: Session, output: Path | None, event: str | None, revisions: 
 def write_whole(path: Path, text: str) -> None:
     """Write a file for its owner alone, all of it or nothing: whoever reads it meanwhile sees the old one.
 
-    A link stays one; what is no file (a pipe, a device) is written to.
+    A link stays one; what is no file (a pipe, a device, what stdout leads to) is written to.
 
     Raises:
         click.UsageError: it can't be written there.
     """
     try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, "utf-8")
+        if os.path.abspath(path).startswith(STREAMS) or (path.exists() and not path.is_file()):
+            with path.open("a", encoding="utf-8") as stream:  # opened anew, `>> FILE` would be emptied
+                stream.write(text)
             return
         path = Path(os.path.realpath(path))
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600

@@ -16,6 +16,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_firings
 from hookrow.cli.show.output import in_terminal, put, put_json
 from hookrow.cli.show.wording import clock_time
+from hookrow.cli.stdout import tell
 from hookrow.clock import LATE_IDS, SystemClock
 from hookrow.lang import Text
 from hookrow.safetext import visible
@@ -109,7 +110,7 @@ def search_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
     while limit > 0:
         found = engine.log.search(wanted, before=before, limit=min(limit, PAGE))
         if told:
-            click.echo("\r" + " " * len(told) + "\r", err=True, nl=False)
+            tell("\r" + " " * len(told) + "\r", nl=False)
         yield from engine.log.by_rows(found.ids)
         limit -= len(found.ids)
         before = found.before
@@ -117,7 +118,7 @@ def search_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
             return
         if in_terminal(sys.stderr):
             told = str(Text("searched {share}", share=f"{found.share:.0%}"))
-            click.echo(told, err=True, nl=False)
+            tell(told, nl=False)
 
 
 def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
-from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -117,6 +116,8 @@ def edited_payload(firing: Firing) -> bytes:
 
 def keep(edited: bytes) -> None:
     """What was typed is not lost for a comma too many."""
+    from tempfile import mkstemp  # only now: help needs none
+
     handle, name = mkstemp(prefix="hookrow-payload-", suffix=".json")
     with open(handle, "wb") as file:
         file.write(edited)

@@ -6,13 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, Any
 
 import click
 
 from hookrow.cli.show.layout import Cell, Column, table
-from hookrow.cli.stdout import emit
+from hookrow.cli.stdout import emit, tell
 from hookrow.errors import Unrecorded
 from hookrow.lang import Text
 from hookrow.safetext import in_json, visible
@@ -73,9 +73,8 @@ def put_file(text: str) -> None:
 
 
 def say(text: Text | str, *values: object) -> None:
-    """A sentence for the person, on stderr. That nobody can be told does not stop what is being done."""
-    with suppress(OSError):
-        click.echo(" ".join(visible(each) for each in (text, *values)), err=True)
+    """A sentence for the person, on stderr."""
+    tell(" ".join(visible(each) for each in (text, *values)))
 
 
 def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:

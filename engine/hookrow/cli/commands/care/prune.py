@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Number, command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import put_json, say
+from hookrow.cli.stdout import tell
 from hookrow.clock import MOST_DAYS
 from hookrow.errors import DiskFull
 from hookrow.lang import Plural, Text
@@ -32,13 +31,13 @@ def prune(session: Session, days: float | None, as_json: bool) -> int:
 
     def told(firings: int) -> None:
         if spinner:
-            click.echo(f"\r{firings}", nl=False, err=True)
+            tell(f"\r{firings}", nl=False)
 
     make_room_to_open(session)
     with session.engine() as engine:
         purged = engine.log.prune(days=days, progress=told)
     if spinner:
-        click.echo("\r", nl=False, err=True)
+        tell("\r", nl=False)
     if as_json:
         put_json({"firings": purged.firings, "bytes": purged.bytes})
     say(Plural("{n} firing deleted.", "{n} firings deleted.", purged.firings))

@@ -32,6 +32,18 @@ def fired(engine: MemoryEngine, *, later: float = 0.0, sent: bool = True) -> Fir
     return engine.send_own(firing) if sent else firing
 
 
+@pytest.mark.parametrize("wanted", [RETRYING, LogFilter(outcome="retrying", search='"n":')])
+def test_a_followed_log_does_not_show_again_what_matched_long_before(engine: MemoryEngine, wanted: LogFilter) -> None:
+    """It is tried again and matches still: nothing that begins, however long ago it was tried first."""
+    old, first = fired(engine), fired(engine, later=60)
+    engine.clock.forward(60)
+    followed = follow_log(engine, wanted, 1)
+    assert next(followed).id == first.id
+    engine.redeliver(old.deliveries[0].id)
+    second = fired(engine, later=60)
+    assert next(followed).id == second.id
+
+
 def test_a_followed_log_shows_what_begins_to_match(engine: MemoryEngine) -> None:
     """Once: not again with its next attempt, nor what was tried before the log was followed."""
     before, old = fired(engine, sent=False), fired(engine, sent=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ POLL = 0.25
 """Seconds between two looks: four a second."""
 TAIL = 10
 MOST_TOLD = 100_000
-"""So many firings are known to have been shown: one that is tried again and matches still is not shown twice."""
+"""So many firings are known to have matched: one that is tried again and matches still is not shown as a new one."""
 LONGEST_MS = 120_000
 """A firing that has run for longer died with its process: it is shown as it is."""
 
@@ -127,12 +128,12 @@ def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
     One that is running is shown when it has ended.
     """
     clock, pause = SystemClock(), threading.Event()
+    tried = engine.log.newest_attempt()
+    told = matching(engine, wanted)
     fresh = list(engine.log.ids(wanted, limit=limit))
     last = fresh[0] if fresh else 0
     shown = {number for number in ids_after(engine, wanted, last - LATE_IDS) if fresh and number < fresh[-1]}
-    tried = engine.log.newest_attempt()
     seen: int | None = None
-    told = dict.fromkeys(matching_again(engine, wanted, tried, last))
     while True:
         running = False
         for firing in engine.log.by_rows(sorted(fresh)[:PAGE]):
@@ -154,6 +155,16 @@ def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Fi
         since, tried = tried, max(tried, engine.log.newest_attempt())
         fresh = [number for number in ids_after(engine, wanted, last - LATE_IDS) if number not in shown]
         fresh += [number for number in matching_again(engine, wanted, since, last) if number not in told]
+
+
+def matching(engine: HookEngine, wanted: LogFilter) -> dict[int, None]:
+    """Row ids of the firings that match already, the newest last: none of them begins to.
+
+    Whatever their text, which no attempt changes and which is no index's.
+    """
+    if wanted.outcome is wanted.code is wanted.would is None:
+        return {}  # of these nothing is looked for again
+    return dict.fromkeys(reversed(engine.log.ids(replace(wanted, search=None), limit=MOST_TOLD)))
 
 
 def matching_again(engine: HookEngine, wanted: LogFilter, tried: int, last: int) -> list[int]:

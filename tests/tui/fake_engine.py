@@ -268,12 +268,6 @@ class FakeLog:
     def data_version(self) -> int:
         return self.engine.version
 
-    def newest_attempt(self) -> int:
-        return 0
-
-    def changed(self, wanted: LogFilter, *, after: int, before: int) -> list[int]:
-        return []
-
     def summary(self) -> SimpleNamespace:
         return self.figures
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import event
 
+from hookrow.ids import new_uid
 from hookrow.records import LogFilter
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
@@ -15,7 +17,8 @@ from hookrow.store.log import finding as log_ids
 from hookrow.store.log import following
 from hookrow.store.log.glance import FAILED
 from hookrow.store.outbox.release import AROUND_THE_TURN
-from outbox_rows import add_hook, fire
+from hookrow.store.outbox.writing import Rows
+from outbox_rows import T0, add_hook, fire
 
 EVENT = "before_order_add"
 
@@ -76,18 +79,60 @@ def test_the_last_hours_failures_are_found_among_failures(database: Database) ->
     assert [("firing_id >=" in line, "state" in line) for line in conditions] == [(True, True)] * 2, text
 
 
+LATE_HOURS = 20
+
+
+def late_firings(database: Database, count: int) -> list[int]:
+    """Firings of a machine whose clock is behind by most of a day, every third refused; their ids."""
+    its = {"event": EVENT, "moment": "on", "deadline_ms": T0, "payload": "{}"}
+
+    def given(number: int) -> Rows:
+        ended = {"uid": new_uid(T0 + number), "outcome": "allowed" if number % 3 else "vetoed"}
+        return Rows(T0 + LATE_HOURS * 3_600_000 + number, {**its, **ended, "at_ms": T0 + number}, None, [])
+
+    rows = [given(number) for number in range(count)]
+    return [each.firing for each in database.writer.write(lambda connection: Rows.run_many(connection, rows))]
+
+
 def test_late_firings_are_found_by_their_own_index(database: Database) -> None:
-    """Not by a walk over all that came since the moment that is asked for."""
+    """Not by a walk over all that came since the moment that is asked for, nor over all that ever were late."""
+    late = late_firings(database, 2)
+    wanted = LogFilter(until_ms=T0 + 3_600_000, event=EVENT)
     with database.read() as connection:
         with asked(database) as found:
-            log_ids.ids(connection, LogFilter(until_ms=1_000_000_000_000), before=log_ids.NO_ID, limit=50)
-        statement, given = next(each for each in found if "60000" in each[0])
-        if database.path is not None:
-            [said] = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
-        else:
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is on one page is read whole
-            said = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars())
-    assert "firing_late" in said
+            assert log_ids.ids(connection, wanted, before=log_ids.NO_ID, limit=50) == late[::-1]
+        questions = [each for each in found if "60000" in each[0]]
+        assert len(questions) > 1
+        assert "max(" in questions[0][0]
+        for statement, given in questions:
+            if database.path is not None:
+                plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
+                assert any(each.endswith("firing_late (at_ms>? AND at_ms<?)") for each in plan), plan
+            else:
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is on one page is read whole
+                said = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars())
+                by = next(line for line in said.splitlines() if "Index Cond" in line)
+                within = "at_ms >=" in by if "firing_late" in said else "(id <=" in by
+                assert within, said
+
+
+def test_many_late_firings_cost_no_more_questions_than_one(database: Database) -> None:
+    """A day's firings of a machine that is a day behind were asked for 500 at a time, again for every outcome."""
+    late = late_firings(database, 1100)[::-1]
+    wanted = LogFilter(until_ms=T0 + 3_600_000, event=EVENT)
+
+    def questions(wanted: LogFilter, found: list[int], **page: int) -> int:
+        with database.read() as connection, asked(database) as its:
+            assert log_ids.ids(connection, wanted, **page) == found
+        return sum("LIMIT" in statement for statement, _ in its)
+
+    none = questions(replace(wanted, event="nothing"), [], limit=50)
+    assert none == questions(replace(wanted, event="nothing"), [], before=late[-2], limit=50)
+    assert none == questions(wanted, late, limit=2000)
+    # What is older than a full page is not looked for.
+    assert questions(wanted, late[:50], limit=50) <= none // 2 + 1
+    assert questions(wanted, late[-51:-1], after=late[-1], limit=50) <= none
+    assert questions(LogFilter(until_ms=T0 + 3_600_000), late[:50], limit=50) == 1
 
 
 def test_what_was_tried_since_is_found_from_the_attempts_on(database: Database) -> None:

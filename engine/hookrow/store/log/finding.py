@@ -45,6 +45,8 @@ NO_ID = (1 << 63) - 1
 """Above every id there is: they reach this in the year 2248."""
 LATE_MS = 60_000
 """A firing's id is taken when it is committed; this long after it began it is found by the index `firing_late`."""
+LATEST_MS = 86_400_000
+"""So much of that index, before `until`, is read for a page: what is later still is not found (docs/decisions/0016)."""
 UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
 STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
     "queued": [(QUEUED, UNTRIED)],
@@ -334,8 +336,8 @@ def search(connection: Connection, wanted: LogFilter, *, before: int | None = No
     oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0
     top, floor = min(span.top, newest + 1), max(span.low, oldest)
     if wanted.until_ms is not None:
-        late = late_ids(connection, wanted.until_ms, replace(span, low=floor, top=top))
-        top = max(late, default=min(top, before_late(wanted.until_ms)) - 1) + 1
+        late = newest_late(connection, wanted, replace(span, low=floor, top=top))
+        top = min(top, before_late(wanted.until_ms)) if late is None else late + 1
     if top <= floor:
         return Found([], None, 1.0)
     below = select(FIRINGS.c.id).where(FIRINGS.c.id < top).order_by(FIRINGS.c.id.desc())
@@ -366,27 +368,24 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
     """The first rows of all streams together, newest first."""
     found: set[int] = set()
     conditions = [*of_firing(wanted), *more]
-    late: list[int] = []
-    if wanted.until_ms is not None:
-        late = late_ids(connection, wanted.until_ms, span)
-        span = replace(span, top=min(span.top, before_late(wanted.until_ms)))
+    late = newest_late(connection, wanted, span)
+    edge = NO_ID if wanted.until_ms is None else before_late(wanted.until_ms)
     for stream in streams(connection, wanted):
         if not stream.each:
             continue
         order = stream.number if span.oldest_first else stream.number.desc()
         statement = stream.rows(*conditions).order_by(order).limit(span.limit)
         # One range: of two SQLite takes the first, and reads all that is in it.
-        low, last = max(span.low, stream.first), min(span.top - 1, stream.last)
-        between = statement.where(stream.number >= low, stream.number <= last)
-        these = [statement.where(stream.number.in_(late[at : at + 500])) for at in range(0, len(late), 500)]
-        these = [between, *these] if span.oldest_first else [*these, between]
-        for values in stream.each:
-            count = 0
-            for asked in these:  # in the order of the page: it may be full before the last
-                numbers = connection.execute(asked, values).scalars().all()
-                found.update(numbers)
-                if (count := count + len(numbers)) >= span.limit:
-                    break
+        between = statement.where(stream.number >= bindparam("low"), stream.number <= bindparam("last"))
+        parts = [(between, max(span.low, stream.first), min(span.top - 1, edge - 1, stream.last))]
+        if late is not None:
+            parts.append((between.where(stream.number.in_(late_ids(wanted))), max(span.low, edge), late))
+        for values, (asked, low, last) in product(stream.each, parts if span.oldest_first else parts[::-1]):
+            if late is not None and len(found) >= span.limit:  # beyond what is a page already nothing is looked for
+                full = sorted(found, reverse=not span.oldest_first)[span.limit - 1]
+                low, last = (low, min(last, full)) if span.oldest_first else (max(low, full), last)
+            if low <= last:
+                found.update(connection.execute(asked, {**values, "low": low, "last": last}).scalars())
     return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
 
 
@@ -408,14 +407,18 @@ def before_late(until_ms: int) -> int:
     return id_at(min(until_ms + LATE_MS, ms_of(NO_ID)))
 
 
-def late_ids(connection: Connection, until_ms: int, span: Span) -> list[int]:
-    """Firings that began before a moment and whose ids are beyond `before_late`, in the order of the span.
-
-    However late: where a clock was wrong, by hours or days.
-    """
+def late_ids(wanted: LogFilter) -> Select[Any]:
+    """Of the ids from `low` to `last` those of late firings that began before a moment, within a day before it."""
+    until_ms = wanted.until_ms or 0
     number = FIRINGS.c.id + 0  # by the index of the late ones alone: a range of ids may hold half the log
-    low = max(span.low, before_late(until_ms))
-    found = connection.execute(
-        select(FIRINGS.c.id).where(LATE, FIRINGS.c.at_ms < until_ms, number >= low, number < span.top)
-    )
-    return sorted(found.scalars(), reverse=not span.oldest_first)
+    began = FIRINGS.c.at_ms >= max(until_ms - LATEST_MS, wanted.since_ms or 0), FIRINGS.c.at_ms < until_ms
+    return select(FIRINGS.c.id).where(LATE, *began, number >= bindparam("low"), number <= bindparam("last"))
+
+
+def newest_late(connection: Connection, wanted: LogFilter, span: Span) -> int | None:
+    """The newest firing that began before the moment that is asked for and whose id is not below `before_late`."""
+    if wanted.until_ms is None:
+        return None
+    newest = late_ids(wanted).with_only_columns(func.max(FIRINGS.c.id + 0))
+    low = max(span.low, before_late(wanted.until_ms))
+    return connection.execute(newest, {"low": low, "last": span.top - 1}).scalar()

@@ -105,6 +105,7 @@ def test_late_firings_are_found_by_their_own_index(database: Database) -> None:
         assert len(questions) > 1
         assert "max(" in questions[0][0]
         for statement, given in questions:
+            assert T0 + 3_600_000 - 86_400_000 in (given.values() if isinstance(given, dict) else given)
             if database.path is not None:
                 plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
                 assert any(each.endswith("firing_late (at_ms>? AND at_ms<?)") for each in plan), plan

@@ -75,7 +75,8 @@ def test_what_was_acknowledged_survives_a_failover(postgres_server: str, synchro
     if synchronous:
         assert lost == []
     else:
-        assert len(lost) >= 50, "the standby was held up: the test shows what is lost then"
+        # What each caller had in hand as the standby was held up may have reached it.
+        assert len(lost) >= 50 - CALLERS, "the standby was held up: the test shows what is lost then"
         assert set(lost) <= set(acknowledged[at_risk - CALLERS * 5 : seen]), "what it had received is there"
 
 

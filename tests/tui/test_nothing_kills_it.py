@@ -90,15 +90,20 @@ def test_an_editor_that_does_not_work_leaves_the_form_as_it_was(env: dict[str, s
         terminal.wait_for("Ж")
 
 
+def page(terminal: Terminal) -> None:
+    """Have the pager show the whole body of the log's first row."""
+    terminal.wait_for(FIRST_HOOK)
+    terminal.settle()
+    terminal.send("L")
+    terminal.wait_for("A-10492")
+    terminal.settle()
+    terminal.send("v")
+
+
 def test_a_pager_that_is_not_there_leaves_the_log_as_it_was(env: dict[str, str]) -> None:
     """The same for what shows a whole body."""
     with opened({**env, "PAGER": "no-such-pager"}, lang="en") as terminal:
-        terminal.wait_for(FIRST_HOOK)
-        terminal.settle()
-        terminal.send("L")
-        terminal.wait_for("A-10492")
-        terminal.settle()
-        terminal.send("v")
+        page(terminal)
         terminal.wait_for("no-such-pager")
         terminal.send(b"\x1b")
         lives(terminal)
@@ -108,12 +113,7 @@ def test_ctrl_c_in_the_pager_ends_the_pager_alone(env: dict[str, str], tmp_path:
     """The log stands as before, and takes keys."""
     pager = program(tmp_path, "trap 'exit 0' INT; echo opened; while :; do sleep 0.05; done")
     with opened({**env, "PAGER": pager}, lang="en") as terminal:
-        terminal.wait_for(FIRST_HOOK)
-        terminal.settle()
-        terminal.send("L")
-        terminal.wait_for("A-10492")
-        terminal.settle()
-        terminal.send("v")
+        page(terminal)
         terminal.wait_for("opened")
         terminal.send(b"\x03")
         terminal.wait_for(lambda screen: "opened" not in screen)

@@ -26,6 +26,7 @@ def test_each_rule_stands_where_it_can_be_taken_out() -> None:
     """Once in the engine: who renames a line that is entered enters it anew."""
     sources = [path.read_text("utf-8") for path in (ROOT / "engine" / "hookrow").rglob("*.py")]
     assert [mutant["id"] for mutant in MUTANTS if sum(mutant["old"] in source for source in sources) != 1] == []
+    assert len({mutant["id"].partition("-")[0] for mutant in MUTANTS}) == len(MUTANTS)
 
 
 @pytest.mark.torture

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, select, update
 from sqlalchemy.exc import IntegrityError
@@ -96,6 +96,18 @@ def case() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def arrived(what: str) -> dict[str, Any]:
+    """Of a hook's only row, as it was claimed."""
+    return {
+        "hook": 0,
+        "more": False,
+        "key": None,
+        "what": what,
+        **dict.fromkeys(("stale", "twice", "elsewhere"), False),
+        "room": 0,
+    }
+
+
 def made_of(what: str, at_ms: int) -> Result:
     """What came of an attempt."""
     if what == "gone":
@@ -158,6 +170,7 @@ def clear(connection: Connection) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(case(), min_size=1, max_size=6), st.lists(st.booleans(), min_size=3, max_size=3))
+@example([arrived("failed"), arrived("ok")], [False] * 3)  # in this order they leave no failure behind
 def test_both_ways_leave_the_same(module_database: Database, cases: list[dict[str, Any]], failing: list[bool]) -> None:
     """Deliveries, attempts, breakers, paused hooks and what the worker is told, whichever way plain results go."""
     plain = play(module_database, cases, failing, plain=True)

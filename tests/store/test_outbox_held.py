@@ -102,6 +102,18 @@ def test_undoing_a_deletion_restores_the_rows(database: Database) -> None:
     assert (ids(claim(database)), state(database, other)) == ([row], "cancelled")
 
 
+def test_undoing_a_deletion_keeps_the_order_of_a_key(database: Database) -> None:
+    """All of the key come back at once; one after another they are sent."""
+    hook = add_hook(database, "a")
+    three = [fire(database, [hook], T0 + n, keys=["7"])[1][0] for n in range(3)]
+    change_hook(database, hook, outbox.cancel, deleted_ms=T0)
+    assert change_hook(database, hook, outbox.uncancel, deleted_ms=None) == 3
+    for row in three:
+        (claimed,) = claim(database).rows
+        assert claimed.row_id == row
+        settle(database, claimed, result())
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [({"paused_by": "person"}, "parked"), ({"active": False}, "parked"), ({"deleted_ms": T0}, "cancelled")],

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from typing import Any, Final, TypeVar
@@ -168,8 +168,6 @@ class Portal:
         future = self.begin(coroutine, ended.set, last=last)
         try:
             return future.result()
-        except CancelledError:
-            raise EngineClosed() from None
         except BaseException as error:
             if not future.done():
                 future.cancel()
@@ -184,8 +182,6 @@ class Portal:
         except asyncio.CancelledError:
             answer.cancel()
             raise
-        if answer.cancelled():  # nobody has cancelled who waits here
-            raise EngineClosed()
         return answer.result()
 
     async def settle(self, grace: float) -> None:

@@ -7,10 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import disk_usage
 
 __all__ = ["KeptPostgres", "kept_postgres"]
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30
+"""Bytes; a whole run takes up to a third of them."""
 
 
 class KeptPostgres:
@@ -35,11 +40,19 @@ class KeptPostgres:
         assert self.heard() == self.url
 
 
+def place() -> Path:
+    """Where the server's data are. Not in pytest's own folder: as root the server runs as another user, who could not
+    reach it there. In memory where there is much room: a new database is three hundred files."""
+    with suppress(OSError):
+        if disk_usage(MEMORY).free >= ROOM and os.access(MEMORY, os.W_OK):
+            return MEMORY
+    return Path(tempfile.gettempdir())
+
+
 @contextmanager
 def kept_postgres(name: str) -> Iterator[KeptPostgres]:
     """The server of this name, started if nobody has, ended with the block (see postgres_keeper.py)."""
-    # Not in pytest's own folder: as root the server runs as another user, who could not reach it there.
-    folder = Path(tempfile.gettempdir()) / f"hookrow-postgres-{name}"
+    folder = place() / f"hookrow-postgres-{name}"
     keeper = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("postgres_keeper.py"), folder],
         stdin=subprocess.PIPE,

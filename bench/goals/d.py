@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 
@@ -39,7 +40,8 @@ def measure(bench: Bench) -> Iterator[Row]:
     for number, goal in SYNC.items():
         yield from blocking(bench, bench.folder, number, goal, "")
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
-        yield from blocking(bench, None, 1, None, ", log in memory")
+        with TemporaryDirectory(prefix="hookrow-bench-", dir=MEMORY) as folder:
+            yield from blocking(bench, Path(folder), 1, None, ", log in memory")
     for number, goal in ASYNC.items():
         yield asyncio.run(awaited(bench, number, goal))
     yield from blocking(bench, bench.folder, 1, 1.05, f", receiver takes {SLOW_MS} ms", slow=SLOW_MS)
@@ -47,31 +49,24 @@ def measure(bench: Bench) -> Iterator[Row]:
     yield asyncio.run(unheard(bench))
 
 
-def blocking(
-    bench: Bench, folder: Path | None, number: int, goal: float | None, more: str, slow: int = 0
-) -> Iterator[Row]:
+def blocking(bench: Bench, folder: Path, number: int, goal: float | None, more: str, slow: int = 0) -> Iterator[Row]:
     url = f"{bench.receiver.url}{slow or ''}"
     times = bench.count(POSTS // number // (4 if slow else 1))
-    path = (folder or MEMORY) / f"hookrow-bench-d{os.getpid()}-{number}-{slow}.db"
-    try:
-        with HookEngine(f"sqlite:///{path}", worker=False) as engine, httpx.Client() as client:
-            for hook in hooks(number, url):
-                engine.hooks.add(hook)
+    path = folder / f"hookrow-bench-d{os.getpid()}-{number}-{slow}.db"
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine, httpx.Client() as client:
+        for hook in hooks(number, url):
+            engine.hooks.add(hook)
 
-            def ours() -> None:
-                for _ in range(times):
-                    engine.fire(EVENT, PAYLOAD)
+        def ours() -> None:
+            for _ in range(times):
+                engine.fire(EVENT, PAYLOAD)
 
-            def bare() -> None:
-                for _ in range(times * number):
-                    client.post(url, json=PAYLOAD)
+        def bare() -> None:
+            for _ in range(times * number):
+                client.post(url, json=PAYLOAD)
 
-            sides = {"ours": lambda: timed(ours, times), "bare": lambda: timed(bare, times)}
-            taken = interleave(sides, bench.rounds)
-    finally:
-        if folder is None:
-            for end in ("", "-wal", "-shm"):
-                path.with_name(path.name + end).unlink(missing_ok=True)
+        sides = {"ours": lambda: timed(ours, times), "bare": lambda: timed(bare, times)}
+        taken = interleave(sides, bench.rounds)
     yield at_most(f"fire(), K = {number}{more}", taken["ours"], taken["bare"], goal, goal="" if goal else "—")
 
 

@@ -95,10 +95,9 @@ def test_the_jobs_of_one_turn_of_a_loop_go_together(database: Database, monkeypa
         return at_once, told
 
     async def runs() -> list[tuple[int, int]]:
-        gate = threading.Event()
-        writer.submit(lambda connection: gate.wait(10))  # the first ones gather behind this
+        writer.pause()  # the first ones gather behind this
         first = [writer.begin(firing()).future for _ in range(8)]
-        gate.set()
+        writer.go_on()
         await asyncio.gather(*first)
         return [await once(8), await once(1), await once(1)]
 
@@ -111,10 +110,9 @@ def test_a_loop_that_ends_in_the_turn_of_its_jobs_leaves_them_to_be_written(data
     writer = database.writer
 
     async def several() -> None:
-        gate = threading.Event()
-        writer.submit(lambda connection: gate.wait(10))
+        writer.pause()
         jobs = [writer.begin(firing()).future for _ in range(2)]
-        gate.set()
+        writer.go_on()
         await asyncio.gather(*jobs)
 
     asyncio.run(several())
@@ -140,12 +138,10 @@ def test_a_failing_job_does_not_sink_its_neighbours(database: Database) -> None:
         settings.store(connection, "refused", "half done")
         raise KeyTaken("taken")
 
-    gate = threading.Event()
-    held = database.writer.submit(lambda connection: gate.wait(10))  # the next ones gather behind this
+    database.writer.pause()
     jobs: list[Any] = [firing(), firing(taken), refused, firing(payload=None), lambda c: 1 / 0, firing()]
     futures = [database.writer.submit(job) for job in jobs]
-    gate.set()
-    held.result(10)
+    database.writer.go_on()
     errors = [future.exception(10) for future in futures]
     assert [error is None for error in errors] == [True, False, False, False, False, True]
     assert isinstance(errors[1], StorageError)

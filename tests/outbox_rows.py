@@ -120,9 +120,10 @@ def fire(
 
 def rows(database: Database, ids: Sequence[int] | None = None) -> dict[int, Any]:
     """The deliveries by id."""
+    query = select(DELIVERIES).order_by(DELIVERIES.c.id)
     with database.read() as connection:
-        found = connection.execute(select(DELIVERIES).order_by(DELIVERIES.c.id)).all()
-    return {row.id: row for row in found if ids is None or row.id in ids}
+        found = connection.execute(query if ids is None else query.where(DELIVERIES.c.id.in_(ids))).all()
+    return {row.id: row for row in found}
 
 
 def state(database: Database, row: int) -> str:

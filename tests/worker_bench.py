@@ -93,7 +93,7 @@ async def seen(true: Callable[[], bool]) -> None:
     """Wait for what only looking can tell, at most 20 s."""
     async with asyncio.timeout(20):
         while not true():  # noqa: ASYNC110 - nothing tells when a row changes
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 async def settled(database: Database, row: int, *wanted: str) -> None:

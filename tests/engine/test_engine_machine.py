@@ -482,7 +482,7 @@ class Engine(RuleBasedStateMachine):
 
 TestEngine = Engine.TestCase
 TestEngine.settings = settings(
-    max_examples=12, derandomize=True, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=8, derandomize=True, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from scripted import HandClock, Network
 EVENT = "before_order_add"
 NEW = {"name": "New", "event": EVENT, "url": "https://receiver.test/new"}
 SECRETS = {"auth_login": "bob", "auth_password": "pw-canary", "custom_header": "X-Key: header-canary"}
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def opened(path: Path) -> HookEngine:
@@ -33,16 +34,18 @@ def opened(path: Path) -> HookEngine:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[HookEngine]:
+def engine(tmp_path: Path, sqlite_template: Path) -> Iterator[HookEngine]:
     """An engine on a database of its own."""
+    shutil.copyfile(sqlite_template, tmp_path / "a.db")
     with opened(tmp_path / "a.db") as made:
         yield made
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[HookEngine]:
+def other(tmp_path: Path, sqlite_template: Path) -> Iterator[HookEngine]:
     """Another, empty database, with keys of its own."""
     (tmp_path / "other").mkdir()
+    shutil.copyfile(sqlite_template, tmp_path / "other" / "b.db")
     with opened(tmp_path / "other" / "b.db") as made:
         yield made
 

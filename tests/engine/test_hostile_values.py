@@ -8,7 +8,6 @@ import random
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,15 +41,11 @@ ODD = (
 ESCAPES = {"\0": "\\u0000", "\x1b": "\\u001b", "\x07": "\\u0007"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def odd(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bench]:
+@pytest.fixture
+async def odd(either_url: str, anyio_backend: str) -> AsyncIterator[Bench]:
     """A bench on each database."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/hooks.db"
-    else:
-        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
     network, clock = Network(), HandClock()
-    async with AsyncHookEngine(url, worker=False, transport=network, clock=clock) as engine:
+    async with AsyncHookEngine(either_url, worker=False, transport=network, clock=clock) as engine:
         yield Bench(engine, network, clock)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -36,6 +35,7 @@ from hookrow.store.outbox.writing import Begin, Rows
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
 from silent import Silent
+from warm import run_warm
 from worker_bench import seen
 
 __all__ = ["hook_receiver"]
@@ -84,9 +84,7 @@ def test_a_storm_of_interrupts_leaves_no_firing_without_an_outcome(
             engine.hooks.add(hook)
         engine.settings.set(f"together:{BEFORE}", "on")
     program = Path(__file__).parents[1] / "storm_child.py"
-    done = subprocess.run(
-        [sys.executable, str(program), url, str(SEED), str(count)], capture_output=True, text=True, check=False
-    )
+    done = run_warm([sys.executable, str(program), url, str(SEED), str(count)], timeout=None)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) >= count, done.stderr
     assert "lease was lost" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -187,8 +188,11 @@ KEYS: dict[str, Any] = {
 
 
 @pytest.fixture
-async def cards(tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str) -> AsyncIterator[Bench]:
+async def cards(
+    tmp_path: Path, sqlite_template: Path, network: Network, clock: HandClock, anyio_backend: str
+) -> AsyncIterator[Bench]:
     """An engine with this event."""
+    shutil.copyfile(sqlite_template, tmp_path / "hooks.db")
     url = f"sqlite:///{tmp_path}/hooks.db"
     async with AsyncHookEngine(url, worker=False, events=[CARDS], transport=network, clock=clock) as engine:
         yield Bench(engine, network, clock)

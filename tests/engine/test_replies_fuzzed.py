@@ -246,7 +246,7 @@ class Bench:
 
     def end(self) -> None:
         """What commands print of the last firings, and every byte of every file but the hooks' own columns."""
-        firings = self.wait(self.engine.log.page(limit=5))
+        firings = self.wait(self.engine.log.page(limit=2))
         self.wait(self.engine.close())
         self.loop.close()
         out = io.StringIO()

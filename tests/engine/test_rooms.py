@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ MOST = 20
 TOP = 12
 """Modules at the engine's top: what every room may use."""
 REFERS = re.compile(r"\b(?:as|see) `", re.IGNORECASE)
+ELSE = re.compile(r"\belse\b(?!\s*:)")
+"""Of a conditional expression, or a word in a text; not of a statement."""
 GENDERED = re.compile(r"\b(?:s?he|his|him|her|hers|(?:him|her)self)\b", re.IGNORECASE)
 
 
@@ -109,7 +112,7 @@ def classes(node: ast.AST, within: str = "") -> Iterator[str]:
         if isinstance(inner, ast.ClassDef):
             yield f"{within}{inner.name}"
             yield from classes(inner, f"{within}{inner.name}.")
-        else:
+        elif not isinstance(inner, ast.expr):  # which holds no statement
             yield from classes(inner, within)
 
 
@@ -157,18 +160,29 @@ def test_lines_are_paid_for(package: str) -> None:
     assert lines <= ceiling
 
 
+def choices(node: ast.AST, lines: list[int]) -> Iterator[ast.IfExp]:
+    """The conditional expressions within what holds at least two of the lines on which one may have its `else`."""
+    for inner in ast.iter_child_nodes(node):
+        first = min([getattr(inner, "lineno", 0), *(each.lineno for each in getattr(inner, "decorator_list", ()))])
+        if not first or bisect_right(lines, inner.end_lineno) - bisect_left(lines, first) > 1:
+            if isinstance(inner, ast.IfExp):
+                yield inner
+            yield from choices(inner, lines)
+
+
 def test_a_choice_within_a_choice_is_a_statement() -> None:
     """No conditional expression holds another one: in the product, its tests, its benchmarks."""
     others = [ROOT / "hatch_build.py", *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
-    nested = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in (*MODULES.values(), *others)
-        if len(re.findall(r"\bif\b", source := path.read_text("utf-8"))) > 1
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.IfExp)
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.IfExp) and inner is not node
-    ]
+    nested = []
+    for name, path in (*MODULES.items(), *(("", each) for each in others)):
+        source = path.read_text("utf-8")
+        lines = [source.count("\n", 0, found.start()) + 1 for found in ELSE.finditer(source)]
+        if len(lines) > 1:
+            nested += [
+                f"{path.relative_to(ROOT)}:{outer.lineno}"
+                for outer in choices(tree(name) if name else ast.parse(source), lines)
+                if any(isinstance(inner, ast.IfExp) and inner is not outer for inner in ast.walk(outer))
+            ]
     assert nested == []
 
 

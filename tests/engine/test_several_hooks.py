@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,22 +18,13 @@ EVENT = "before_order_add"
 
 
 @pytest.fixture
-def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[HookEngine]:
+def engine(either_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[HookEngine]:
     """An engine with four hooks."""
     monkeypatch.setenv("HOOKROW_KEYS", KeyRing.new().entries())
-    with HookEngine(database_url, worker=False) as engine:
+    with HookEngine(either_url, worker=False) as engine:
         for number in range(1, 5):
             engine.hooks.add(Hook(name=f"h{number}", key=f"h{number}", event=EVENT, url="https://a.example/x"))
         yield engine
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'hooks.db'}"
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 @pytest.fixture
@@ -201,12 +191,12 @@ def test_secrets_do_not_come_back_and_do_not_go_elsewhere(engine: HookEngine) ->
     assert engine.hooks.get("h2").url == "https://a.example/x"
 
 
-def test_it_works_across_restarts(database_url: str) -> None:
+def test_it_works_across_restarts(either_url: str) -> None:
     """Another process, the same person."""
-    with HookEngine(database_url, worker=False) as engine:
+    with HookEngine(either_url, worker=False) as engine:
         engine.hooks.add(Hook(name="a", key="a", event=EVENT, url="https://a.example/x"))
         engine.hooks.remove("a")
-    with HookEngine(database_url, worker=False) as engine:
+    with HookEngine(either_url, worker=False) as engine:
         undo(engine)
         assert [hook.name for hook in engine.hooks.list()] == ["a"]
 

@@ -99,6 +99,7 @@ async def test_a_rows_retry_goes_at_its_own_time(database: Database, lag: Any) -
     receiver = Receiver(script)
     async with running(worker_on(database, receiver)):
         await settled(database, row, "retrying")
+        await receiver.until(lambda: len(receiver.sent) == 2)
         await settled(database, row, "ok")
     assert 4.0 <= times[1] - times[0] <= lag.bound(6.5)
 

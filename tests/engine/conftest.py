@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine_bench import Bench
-from hookrow import AsyncHookEngine
+from hookrow import AsyncHookEngine, HookEngine
 from receivers import Receiver, reply
 from scripted import HandClock, Network
 
@@ -28,12 +28,20 @@ def network() -> Network:
     return Network()
 
 
+@pytest.fixture(scope="session")
+def engine_template(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database to be copied, as an engine made it in which nothing has happened: it knows its events."""
+    path = shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("engine") / "hooks.db")
+    HookEngine(f"sqlite:///{path}", worker=False, clock=HandClock()).close()
+    return path
+
+
 @pytest.fixture
 async def bench(
-    tmp_path: Path, sqlite_template: Path, network: Network, clock: HandClock, anyio_backend: str
+    tmp_path: Path, engine_template: Path, network: Network, clock: HandClock, anyio_backend: str
 ) -> AsyncIterator[Bench]:
     """An engine without a worker of its own, on that network and clock."""
-    shutil.copyfile(sqlite_template, tmp_path / "hooks.db")
+    shutil.copyfile(engine_template, tmp_path / "hooks.db")
     engine = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, transport=network, clock=clock)
     async with engine:
         yield Bench(engine, network, clock)
@@ -41,9 +49,10 @@ async def bench(
 
 @pytest.fixture
 async def own_worker(
-    tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str
+    tmp_path: Path, engine_template: Path, network: Network, clock: HandClock, anyio_backend: str
 ) -> AsyncIterator[AsyncHookEngine]:
     """An engine whose own worker looks often; its clock is the test's."""
+    shutil.copyfile(engine_template, tmp_path / "hooks.db")
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock) as engine:
         assert engine.sending.worker is not None
         engine.sending.worker.poll = 0.01

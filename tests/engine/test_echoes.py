@@ -81,6 +81,7 @@ VALUES = [
     "line\nbreak\ttab",
     "100%25&amp;\\n",
 ]
+CONCEALERS = {value: Concealer(secrets=[Hidden(value, MASK)]) for value in VALUES}
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
@@ -91,7 +92,7 @@ def test_a_value_is_found_in_every_spelling_and_taken_out(name: str) -> None:
         spelled_here = SPELLINGS[name](value)
         if outer is not None:
             spelled_here = SPELLINGS[outer](spelled_here)
-        conceal = Concealer(secrets=[Hidden(value, MASK)])
+        conceal = CONCEALERS[value]
         for text in (spelled_here, f"<p>{spelled_here}</p>"):
             cleared = conceal.text(text)
             assert MASK in cleared, (value, text)
@@ -140,7 +141,7 @@ def test_looking_takes_time_in_proportion() -> None:
         body = conceal.body((piece * (250_000 // len(piece))).encode())
         assert time.process_time() - began < 2.5
         assert body is None or len(body) > 249_000
-    assert conceal.body(("&#65;%41\\n" * 100_000).encode()) is None
+    assert conceal.body(("&#65;%41\\n" * 50_000).encode()) is None
 
 
 async def secret_hook(bench: Bench, **fields: Any) -> Any:

@@ -34,19 +34,29 @@ def opened(path: Path) -> HookEngine:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, sqlite_template: Path) -> Iterator[HookEngine]:
+def engine(tmp_path: Path, engine_template: Path) -> Iterator[HookEngine]:
     """An engine on a database of its own."""
-    shutil.copyfile(sqlite_template, tmp_path / "a.db")
+    shutil.copyfile(engine_template, tmp_path / "a.db")
     with opened(tmp_path / "a.db") as made:
         yield made
 
 
 @pytest.fixture
-def other(tmp_path: Path, sqlite_template: Path) -> Iterator[HookEngine]:
+def other(tmp_path: Path, engine_template: Path) -> Iterator[HookEngine]:
     """Another, empty database, with keys of its own."""
     (tmp_path / "other").mkdir()
-    shutil.copyfile(sqlite_template, tmp_path / "other" / "b.db")
+    shutil.copyfile(engine_template, tmp_path / "other" / "b.db")
     with opened(tmp_path / "other" / "b.db") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def kept_engine(engine_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HookEngine]:
+    """One for all tests that use it, with one hook, whose body each of them writes."""
+    folder = tmp_path_factory.mktemp("kept")
+    shutil.copyfile(engine_template, folder / "a.db")
+    with opened(folder / "a.db") as made:
+        made.hooks.add(hook(key="a"))
         yield made
 
 
@@ -373,10 +383,10 @@ def test_only_those_are_removed_that_somebody_agreed_to(engine: HookEngine) -> N
 
 @pytest.mark.parametrize("place", ["a{}b", "{}\n", "a{}b\nc\n", "x\n{}", " {} x\ny"])
 @pytest.mark.parametrize("sign", ["\x85", "\u2028", "\u2029", "\ufeff", "\xa0", "\r", "\t"])
-def test_line_ends_that_only_some_know_come_back(engine: HookEngine, place: str, sign: str) -> None:
+def test_line_ends_that_only_some_know_come_back(kept_engine: HookEngine, place: str, sign: str) -> None:
     """In a body of one line or of many, wherever they stand: the second export is the first."""
-    body = "{# " + place.format(sign) + " #}1"
-    engine.hooks.add(hook(key="a", body=body))
+    engine = kept_engine
+    engine.hooks.update("a", body="{# " + place.format(sign) + " #}1")
     kept = engine.hooks.get("a").body
     source = export_hooks(engine)
     engine.hooks.update("a", body="")

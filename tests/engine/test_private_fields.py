@@ -189,10 +189,10 @@ KEYS: dict[str, Any] = {
 
 @pytest.fixture
 async def cards(
-    tmp_path: Path, sqlite_template: Path, network: Network, clock: HandClock, anyio_backend: str
+    tmp_path: Path, engine_template: Path, network: Network, clock: HandClock, anyio_backend: str
 ) -> AsyncIterator[Bench]:
     """An engine with this event."""
-    shutil.copyfile(sqlite_template, tmp_path / "hooks.db")
+    shutil.copyfile(engine_template, tmp_path / "hooks.db")
     url = f"sqlite:///{tmp_path}/hooks.db"
     async with AsyncHookEngine(url, worker=False, events=[CARDS], transport=network, clock=clock) as engine:
         yield Bench(engine, network, clock)

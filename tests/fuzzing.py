@@ -24,7 +24,7 @@ from hookrow.errors import HookrowError
 
 __all__ = ["EXAMPLES", "JSON", "WILD", "fuzz", "pieces"]
 
-CHECK, TORTURE = 80, 5_000
+CHECK, TORTURE = 50, 5_000
 EXAMPLES = [pytest.param(CHECK, id="check"), pytest.param(TORTURE, id="torture", marks=pytest.mark.torture)]
 
 JSON = st.recursive(

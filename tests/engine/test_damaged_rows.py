@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from damaging import VALUES, Hand, columns_of
 from hookrow import Hook, HookEngine
 from hookrow.core.sending import idle
 from hookrow.errors import DatabaseDamaged, EngineClosed
+from hookrow.records import Firing
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.worker.loop import Worker
 
@@ -38,36 +40,43 @@ def answer(request: httpx.Request) -> httpx.Response:
     return httpx.Response(204)
 
 
+KINDS = [(table, *each) for table in (DELIVERIES, FIRINGS) for each in columns_of(table)]
+
+
+@pytest.fixture(scope="module")
+def fired(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Firing]]:
+    """A database with a firing for each column and kind of damage, and some more; to be copied."""
+    path = tmp_path_factory.mktemp("fired") / "hooks.db"
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine:
+        engine.hooks.add(Hook(key="a", name="a", event=EVENT, url="http://127.0.0.1:9/", response_has_data=True))
+        return path, [engine.fire(EVENT, {"n": n}) for n in range(len(KINDS) + 41)]
+
+
 def until(true: Callable[[], bool]) -> None:
     """Wait for what the worker does."""
     end = time.monotonic() + 30
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, state: str
+    tmp_path: Path, fired: tuple[Path, list[Firing]], caplog: pytest.LogCaptureFixture, state: str
 ) -> None:
     """Every column of delivery and firing, of one row each, in one database: no traceback, each told once, the worker
     lives, the rows between them arrive."""
-    path = tmp_path / "hooks.db"
-    kinds = [(DELIVERIES, *each) for each in columns_of(DELIVERIES)] + [
-        (FIRINGS, *each) for each in columns_of(FIRINGS)
-    ]
-    with HookEngine(f"sqlite:///{path}", worker=False) as engine:
-        engine.hooks.add(Hook(key="a", name="a", event=EVENT, url="http://127.0.0.1:9/", response_has_data=True))
-        firings = [engine.fire(EVENT, {"n": n}) for n in range(len(kinds) + 41)]
+    made, firings = fired
+    path = Path(shutil.copy(made, tmp_path))
     damaged: dict[int, str] = {}
     with closing((hand := Hand(path)).connection):
         hand.connection.execute("BEGIN")
-        for firing, (table, column, kind) in zip(firings, kinds, strict=False):
+        for firing, (table, column, kind) in zip(firings, KINDS, strict=False):
             row = firing.deliveries[0].row_id
             assert hand.put("delivery", row, **STATES[state])
             if hand.put(table.name, row if table is DELIVERIES else firing.row_id, **{column: VALUES[kind]}):
                 damaged[row] = f"{table.name}.{column} {kind}"
-        lost = firings[len(kinds)]
+        lost = firings[len(KINDS)]
         hand.connection.execute("DELETE FROM firing WHERE id = ?", (lost.row_id,))
         damaged[lost.deliveries[0].row_id] = "its firing is missing"
         hand.connection.execute("COMMIT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -36,11 +37,12 @@ def authority() -> Authority:
 
 @pytest.fixture
 async def engine(
-    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+    tmp_path: Path, engine_template: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
 ) -> AsyncIterator[AsyncHookEngine]:
     """With the transport that is shipped, which trusts what the system's variable names; no worker."""
     authority.ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    shutil.copyfile(engine_template, tmp_path / "hooks.db")
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as made:
         yield made
 

@@ -203,9 +203,15 @@ class Receiver:
 
     def hang_up(self) -> None:
         """Close every connection, as a server does with idle ones, and wait until it is done."""
-        for peer in list(self.peers):
-            peer.close()
-        self.wait_idle()
+
+        def closed() -> bool:
+            for peer in self.peers:  # one that was accepted meanwhile, too
+                peer.close()
+            return not self.peers
+
+        with self.changed:
+            done = self.changed.wait_for(closed, PATIENCE)
+        assert done, f"{len(self.peers)} connections were still open after {PATIENCE} s"
 
     def close(self) -> None:
         """Stop; raise the first error of a script."""

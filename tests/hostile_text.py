@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
-
-from hookrow.cli.app import root
+from hookrow import KeyRing
 from hookrow.safetext import UNSAFE
 
 __all__ = ["EVIL", "clean", "hostile_example"]
 
+ROOT = Path(__file__).parents[1]
 EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\u202eexe\u2028\u200b\ufeff\u00ad\U000e0041[/]\\ ' \" \r\x00\x85\u0600"
 KEPT = {
     ("event", "code"), ("event", "moment"), ("event", "methods"), ("event", "sample"), ("event", "private"),
@@ -82,8 +82,12 @@ def hostile(table: str, column: str, value: Any) -> Any:
 
 
 def hostile_example(folder: Path) -> Path:
-    """Make it in this folder, as `hooks.db`, with its key beside it."""
-    made = CliRunner().invoke(root, ["--db", str(folder / "hooks.db"), "init", "--example"])
-    assert made.exit_code == 0, made.output
-    poison(folder / "hooks.db")
+    """Make it in this folder of the example that is shipped, as `hooks.db`, with a key beside it; English is spoken."""
+    path = Path(shutil.copy(ROOT / "hooks.db.example", folder / "hooks.db"))
+    poison(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE setting SET value = 'en' WHERE name = 'language'")
+    key = folder / "hookrow.key"
+    key.write_text(KeyRing.new().text())
+    key.chmod(0o600)
     return folder

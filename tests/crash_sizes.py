@@ -21,8 +21,9 @@ def sizes(**of_kind: tuple[int, int]) -> list[Any]:
 
 
 def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what another process does."""
-    end = time.monotonic() + seconds
+    """Wait for what another process does: asked less and less often, up to ten times a second."""
+    end, pause = time.monotonic() + seconds, 0.005
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.4, 0.1)

@@ -25,8 +25,8 @@ from chaos.run import Chaos
 
 MINUTES = float(os.environ.get("HOOKROW_MINUTES", "10"))
 RUNS = [
-    pytest.param("sqlite", 12.0, 8, id="sqlite-check"),
-    pytest.param("postgresql", 8.0, 4, id="postgresql-check"),
+    pytest.param("sqlite", 7.0, 8, id="sqlite-check"),
+    pytest.param("postgresql", 5.0, 4, id="postgresql-check"),
     pytest.param("sqlite", 60 * MINUTES, 1, id="sqlite-torture", marks=pytest.mark.torture),
     pytest.param("postgresql", 60 * MINUTES, 1, id="postgresql-torture", marks=pytest.mark.torture),
 ]

@@ -22,7 +22,7 @@ from hookrow.store.database.opening import open_database
 from hookrow.store.outbox.writing import end_interrupted
 from schemas import NEXT, make_oldest, scripts_with
 
-KILLS = sizes(sqlite=(20, 200), postgresql=(5, 200))
+KILLS = sizes(sqlite=(10, 200), postgresql=(5, 200))
 COMMITS = sizes(sqlite=(2, 25), postgresql=(1, 25))
 INTERRUPTED = {"code": "firing_interrupted", "values": {}}
 TIMES = [pytest.param(2, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]

@@ -22,9 +22,9 @@ PATIENT_SPEED = 2
 """Where nobody is killed and nothing may go twice: a lease of 3.5 s, longer than a busy machine makes one wait."""
 EXPECTED = {"settle:inside": {1, 2}, "send:after": {2}, "settle:before": {2}}
 """How often a row is sent whose first worker was killed at a point; once at all others."""
-CHECK_OR_TORTURE = sizes(sqlite=(40, 200), postgresql=(8, 200))
+CHECK_OR_TORTURE = sizes(sqlite=(20, 200), postgresql=(8, 200))
 REPEATS = sizes(sqlite=(2, 25), postgresql=(1, 25))
-SECONDS = sizes(sqlite=(6, 60), postgresql=(3, 60))
+SECONDS = sizes(sqlite=(3, 60), postgresql=(3, 60))
 
 
 def finish(court: Any, speed: float = SPEED, seconds: float = 300.0, *, alone: bool = True) -> None:
@@ -38,19 +38,19 @@ def finish(court: Any, speed: float = SPEED, seconds: float = 300.0, *, alone: b
     end = time.monotonic() + seconds
     while not court.done():
         assert time.monotonic() < end, [court.ask("SELECT id, state, owner FROM delivery"), court.nursery.errors()]
-        time.sleep(0.02)
+        time.sleep(0.1)
     court.nursery.kill(last, signal.SIGTERM)
     court.nursery.gone(last)
 
 
 @pytest.mark.parametrize(("courts", "kills"), CHECK_OR_TORTURE, indirect=["courts"])
 def test_random_kills_with_a_feeder(court: Any, dice: random.Random, kills: int) -> None:
-    """Killed at random while a feeder fires; two of the workers by exec instead of fork: nothing differs."""
+    """Killed at random while a feeder fires; one of twenty workers or more by exec, not by fork: nothing differs."""
     court.hooks("a", "b")
     feeder = court.nursery.start("feeder", db=court.db, acks=str(court.acks), speed=SPEED, pause=0.02)
     in_flight: set[tuple[int, int]] = set()
     for number in range(kills):
-        by_exec = number in (kills // 3, kills // 2)
+        by_exec = number % 50 == 10
         worker = court.nursery.start("worker", db=court.db, speed=SPEED, by_exec=by_exec, concurrency=4)
         court.connected(1)
         time.sleep(dice.uniform(0.05, 0.45) + (1.5 if by_exec else 0))  # the random moment
@@ -130,7 +130,7 @@ def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
     assert court.ask("SELECT count(*) FROM attempt") == [(1,)]
 
 
-@pytest.mark.parametrize(("courts", "count"), sizes(sqlite=(300, 1000), postgresql=(100, 1000)), indirect=["courts"])
+@pytest.mark.parametrize(("courts", "count"), sizes(sqlite=(100, 1000), postgresql=(100, 1000)), indirect=["courts"])
 def test_born_leased_rows_are_sent_once(courts: Callable[..., Any], count: int) -> None:
     """Handed over in memory behind a slow hook whose timeout rises meanwhile, beside another worker: none twice."""
     court = courts(slow=0.5)

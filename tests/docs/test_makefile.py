@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +27,8 @@ def test_a_run_ends_though_a_test_hangs(tmp_path: Path) -> None:
         *found[1].split(),
         "-o",
         "faulthandler_timeout=0.5",
+        "-p",
+        "xdist",
         "-n",
         "1",
         "--dist",
@@ -36,6 +39,7 @@ def test_a_run_ends_though_a_test_hangs(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *flags, str(tmp_path)],
         cwd=tmp_path,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=60,

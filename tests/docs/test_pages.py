@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from docs.error_advice import ADVICE
 from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS, below, tree
 from hookrow import errors, words
 from hookrow.delivery.states import DELIVERY_STATES
+from warm import run_warm
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -26,7 +26,9 @@ DOCS = ROOT / "docs"
 def made() -> dict[str, str]:
     """The pages as the code says them now."""
     command = [sys.executable, str(Path(__file__).with_name("pages.py"))]
-    pages: dict[str, str] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    ran = run_warm(command)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    pages: dict[str, str] = json.loads(ran.stdout)
     return pages
 
 

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hookrow.cli.app import root
 from hookrow.metrics import Metrics
 from hookrow.store.database import address, server
 from hookrow.testing import HookReceiver, allows
+from warm import Warm
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -50,7 +52,7 @@ def rows(page: str, mark: str) -> list[list[str]]:
 def started(command: list[str], **how: Any) -> Iterator[int]:
     """A program once it listens; its port. It ends on SIGTERM, and well."""
     said = subprocess.PIPE
-    with subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, text=True, **how) as process:
+    with Warm(command, stdout=said, stderr=subprocess.STDOUT, text=True, **how) as process:
         assert process.stdout is not None
         try:
             lines: list[str] = []
@@ -205,36 +207,44 @@ def test_what_is_watched_exists(page: str, tmp_path: Path) -> None:
             assert re.search(rf"(?m)^{name}\b.*{re.escape(labels.strip('{}'))}", text), (name, labels)
 
 
-def said_by_the_code() -> Iterator[tuple[str, str]]:
+@cache
+def said_by_the_code() -> list[tuple[str, str]]:
+    """What is logged anywhere in the engine."""
+    return [each for file in (ROOT / "engine" / "hookrow").rglob("*.py") for each in said_in(file)]
+
+
+def said_in(file: Path) -> Iterator[tuple[str, str]]:
     """The level and the first fixed words of each line that the engine logs."""
     of = {"warning": "WARNING", "error": "ERROR", "exception": "ERROR", "info": "INFO"}
-    for file in (ROOT / "engine" / "hookrow").rglob("*.py"):
-        tree = ast.parse(file.read_text("utf-8"))
-        texts = {  # names that hold a line's words
-            node.targets[0].id: node.value.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-            if isinstance(node.value, ast.Constant)
-        }
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call):
-                continue
-            given = [getattr(each, "value", None) or texts.get(getattr(each, "id", "")) for each in node.args]
-            match node.func:
-                case ast.Name("Outage"):
-                    level = "WARNING" if any(each.arg == "level" for each in node.keywords) else "ERROR"
-                    yield level, str(given[-2])
-                    yield "WARNING", str(given[-1])
-                case ast.Attribute(ast.Name("log"), name) if name in of:
-                    parts = [each.strip(" :;,()") for each in re.split(r"%[-.\d]*[a-z]", str(given[0]))]
-                    yield from [(of[name], each) for each in parts if len(each) > 8][:1]
+    text = file.read_text("utf-8")
+    if "log." not in text and "Outage(" not in text:
+        return
+    nodes = list(ast.walk(ast.parse(text)))
+    texts = {  # names that hold a line's words
+        node.targets[0].id: node.value.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node.value, ast.Constant)
+    }
+    for node in nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        given = [getattr(each, "value", None) or texts.get(getattr(each, "id", "")) for each in node.args]
+        match node.func:
+            case ast.Name("Outage"):
+                level = "WARNING" if any(each.arg == "level" for each in node.keywords) else "ERROR"
+                yield level, str(given[-2])
+                yield "WARNING", str(given[-1])
+            case ast.Attribute(ast.Name("log"), name) if name in of:
+                parts = [each.strip(" :;,()") for each in re.split(r"%[-.\d]*[a-z]", str(given[0]))]
+                yield from [(of[name], each) for each in parts if len(each) > 8][:1]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_line_of_the_log_is_told(page: str) -> None:
     """Under its level; and there is one logger."""
     told = {re.findall("[A-Z]+", level)[0]: lines for level, lines in rows(page, "logs")}
-    found = list(said_by_the_code())
+    found = said_by_the_code()
     assert len(found) > 25
     assert [(level, words) for level, words in found if words not in told[level]] == []
     sources = "".join(each.read_text("utf-8") for each in (ROOT / "engine").rglob("*.py"))
@@ -267,7 +277,7 @@ def test_an_engine_keeps_to_its_budget(postgres_url: str) -> None:
 
         with ThreadPoolExecutor(8) as threads:
             done = [threads.submit(busy, number) for number in range(80)]
-            while not all(each.done() for each in done):
+            while wait(done, 0.005).not_done:
                 [[count]] = asking.execute(COUNT).fetchall()
                 seen = max(seen, count)
             for each in done:

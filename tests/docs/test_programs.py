@@ -18,6 +18,7 @@ import pytest
 from hookrow import Hook, Secret
 from hookrow.testing import MemoryEngine
 from receivers import Receiver, reply
+from warm import run_warm
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROGRAM = re.compile(r"<!-- runs -->\n```python\n(.*?)```", re.DOTALL)
@@ -27,7 +28,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 ONE_BY_ONE = """
 import json, os, sys
-for name, program in json.load(sys.stdin).items():
+for name, program in json.loads(sys.argv[1]).items():
     os.mkdir(name)
     os.chdir(name)
     exec(compile(program, name, "exec"), {"__name__": "__main__"})
@@ -40,10 +41,7 @@ def test_the_pages_programs_run(tmp_path: Path) -> None:
     with Receiver(reply(200, b"{}")) as receiver:
         programs = {page.name: "\n".join(PROGRAM.findall(page.read_text("utf-8"))) for page in PAGES}
         given = json.dumps(programs).replace("http://127.0.0.1:8920", receiver.url.rstrip("/"))
-        command = [sys.executable, "-c", ONE_BY_ONE]
-        ran = subprocess.run(
-            command, cwd=tmp_path, input=given, capture_output=True, text=True, timeout=200, check=False
-        )
+        ran = run_warm([sys.executable, "-c", ONE_BY_ONE, given], cwd=tmp_path, timeout=200)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -56,7 +54,7 @@ def test_the_pages_with_programs_are_found() -> None:
 def test_the_program_of_every_name_runs(tmp_path: Path) -> None:
     """What the pages have no example of."""
     program = Path(__file__).with_name("every_name.py")
-    ran = subprocess.run([sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    ran = run_warm([sys.executable, str(program)], cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 

@@ -66,8 +66,8 @@ def test_a_whole_run_fails_by_it(tmp_path: Path) -> None:
         "[pytest]\ntestpaths = tests\naddopts = -m 'not torture' --import-mode=importlib\n"
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environ["PYTHONPATH"] = str(ROOT / "tests")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "1"]
+    environ |= {"PYTHONPATH": str(ROOT / "tests"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", "-n", "1"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=600, check=False)
     said = (done.returncode, "about 7 minutes" in done.stdout, "tests/dear cost" in done.stdout)
     assert said == (1, True, True), done.stdout

@@ -152,6 +152,7 @@ def test_an_empty_folder_is_offered_a_database(folder: Path, hookrow: Hookrow) -
     assert hookrow("hooks", "list", "--json").lines
 
 
+@pytest.mark.usefixtures("kept_example")
 @pytest.mark.parametrize(("answer", "hooks"), [("e", True), ("y", False), ("д", False), ("n", None), ("", None)])
 def test_it_is_made_as_answered(
     folder: Path, hookrow: Hookrow, answer: str, hooks: bool | None, monkeypatch: pytest.MonkeyPatch

@@ -34,6 +34,7 @@ def test_init_makes_private_files(made: Path, folder: Path) -> None:
     assert mode(folder / "hookrow.key") == 0o600
 
 
+@pytest.mark.usefixtures("kept_example")
 def test_init_with_the_example(hookrow: Hookrow) -> None:
     """--example: sample hooks and firings."""
     hookrow("init", "--example")

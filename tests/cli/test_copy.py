@@ -6,6 +6,7 @@ import asyncio
 import re
 import shlex
 import signal
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
@@ -14,10 +15,9 @@ from typing import Any
 
 import pytest
 from bench.log_rows import grow, sown
-from sqlalchemy import make_url, select, update
+from sqlalchemy import func, make_url, select, update
 
 from cli_runs import ROOT, Hookrow, program
-from crash_sizes import until
 from hookrow import Hook, HookEngine
 from hookrow.core.care.copying import copy_database, see_same
 from hookrow.store import copying
@@ -32,6 +32,8 @@ Add = Callable[..., dict[str, Any]]
 EVENT = "after_registration"
 OWN = {BREAKERS, VERSION_NUMBER}
 """What each database has for itself."""
+ROWS = 4000
+"""Eight pieces of a copy."""
 
 
 def contents(url: str) -> Mapping[str, list[tuple[Any, ...]]]:
@@ -233,23 +235,27 @@ def test_killed_on_the_way(hookrow: Hookrow, folder: Path, postgres_url: str, ki
     """`kill -9` in the midst of the log; run again, it goes on, and all is there once."""
     path = folder / "hooks.db"
     asyncio.run(sown(url_of(path), 40))
-    grow(path, 6000)
+    grow(path, ROWS)
     target = postgres_url if kind == "server" else url_of(folder / "copy.db")
     hookrow("--db", target, "init")
 
-    def copied() -> int:
-        with closing(open_database(target, create=False)) as database, database.read() as connection:
-            return len(connection.execute(select(FIRINGS.c.id)).all())
+    with closing(open_database(target, create=False)) as database:
 
-    with program("db", "copy", "--to", target, "--log", cwd=folder) as running:
-        until(lambda: copied() > 0, 30)
-        running.send_signal(signal.SIGKILL)
-    before = copied()
-    assert 0 < before < 6000
+        def copied() -> int:
+            with database.read(None) as connection:
+                return connection.execute(select(func.count()).select_from(FIRINGS)).scalar_one()
+
+        with program("db", "copy", "--to", target, "--log", cwd=folder) as running:
+            while copied() == 0:
+                assert running.poll() is None
+                time.sleep(0.01)
+            running.send_signal(signal.SIGKILL)
+        before = copied()
+    assert 0 < before < ROWS
     hookrow("db", "copy", "--to", target, "--log", code=None)
     source = contents(url_of(path))
     assert contents(target) == source
-    assert len(source["firing"]) == 6000
+    assert len(source["firing"]) == ROWS
 
 
 def test_the_pages_five_commands(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import shlex
 import socket
@@ -191,21 +190,23 @@ def test_the_demo_shows_the_nine_events_in_one_table(hookrow: Hookrow, folder: P
     assert list(folder.iterdir()) == []
 
 
-def test_the_demo_ends_with_what_to_do_next(folder: Path) -> None:
+@pytest.mark.usefixtures("kept_example")
+def test_the_demo_ends_with_what_to_do_next(hookrow: Hookrow, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three lines that work when they are pasted into a shell, in this order, where the demo was called."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with program("--lang", "en", "demo") as running:
-        _, said = running.communicate()
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "engine" / "hookrow" / "__main__.py"), "demo"])
+    said = hookrow("--lang", "en", "demo").err
     lines = [line.strip() for line in said.splitlines() if line.startswith("  ")]
     assert len(lines) == 3
     own, listen, fire = lines
-    env = environment(PATH=path, LANG="C.UTF-8")
-    assert subprocess.run(own, shell=True, env=env, capture_output=True, check=False).returncode == 0
+    for command in own.split(" && "):
+        with program(*shlex.split(command)[3:]) as running:
+            running.communicate()
+        assert running.returncode == 0
     with program(*shlex.split(listen)[3:], "--port", 0) as running:
         said = running.stderr.readline().split()[2]
         with closing(sqlite3.connect("hooks.db")) as connection, connection:
             connection.execute("UPDATE hook SET url = replace(url, 'http://127.0.0.1:8920', ?)", (said.rstrip("/"),))
-        ran = subprocess.run(fire, shell=True, env=env, capture_output=True, text=True, check=False)
+        ran = subprocess.run(fire, shell=True, env=environment(), capture_output=True, text=True, check=False)
         running.kill()
     assert (ran.returncode, "before_order_add" in ran.stdout) == (0, True), ran.stderr
 

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import shlex
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from cli_runs import Hookrow, program
 from hookrow import HookEngine
 from hookrow.errors import StorageError
 from receivers import Receiver, reply
+from warm import run_warm
 
 Add = Callable[..., dict[str, Any]]
 GATE = ("--wait-for-response",)
@@ -165,10 +165,8 @@ def test_a_fixture_is_a_test_that_passes(
     assert repr(veto) in source
     module = tmp_path / "test_recorded.py"
     module.write_text(source, "utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, module],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(module)]
+    ran = run_warm(command, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 passed" in ran.stdout
 

@@ -50,13 +50,14 @@ def values_of(text: str, name: str, n: int) -> dict[str, Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_message_can_be_said_with_every_name_and_number(name: str) -> None:
     """In both languages, without a value left over, and quotation marks stand one within the other."""
-    for text in ENGLISH + RUSSIAN:
-        for n in COUNTS:
-            if "%(" in text or "{!" in text or "{%" in text:  # no values of ours
-                continue
-            said = filled(text, values_of(text, NAMES[name], n), "ru" if text in RUSSIAN else "en")
+    russian = set(RUSSIAN)
+    for text in russian.union(ENGLISH):
+        if "%(" in text or "{!" in text or "{%" in text:  # no values of ours
+            continue
+        for n in COUNTS if NUMBERS & values_of(text, name, 0).keys() else COUNTS[:1]:
+            said = filled(text, values_of(text, NAMES[name], n), "ru" if text in russian else "en")
             assert not re.search(r"(?<!\{)\{\w+\}(?!\})", said) or "{{" in text, text
-            if text in RUSSIAN:
+            if text in russian:
                 assert not re.search(r"«[^»]*«", said), said
 
 

@@ -49,10 +49,11 @@ def rows(page: str, mark: str) -> list[list[str]]:
 
 
 @contextmanager
-def started(command: list[str], **how: Any) -> Iterator[int]:
+def started(command: list[str], *, by_exec: bool = False, **how: Any) -> Iterator[int]:
     """A program once it listens; its port. It ends on SIGTERM, and well."""
     said = subprocess.PIPE
-    with Warm(command, stdout=said, stderr=subprocess.STDOUT, text=True, **how) as process:
+    start = subprocess.Popen if by_exec else Warm
+    with start(command, stdout=said, stderr=subprocess.STDOUT, text=True, **how) as process:
         assert process.stdout is not None
         try:
             lines: list[str] = []
@@ -169,9 +170,13 @@ def test_the_compose_files_commands_run(postgres_url: str) -> None:
             engine.hooks.add(Hook(key="gate", name="Gate", event=BEFORE, url=receiver.on("gate", allows()), **gate))
             books = receiver.on("books", allows())
             engine.hooks.add(Hook(key="books", name="Books", event=BEFORE, url=books, fire_and_forget=False))
-        web = stack.enter_context(started(command("web"), env=environ("web"), cwd=ROOT / "tests" / "four"))
+        web = stack.enter_context(
+            started(command("web"), by_exec=True, env=environ("web"), cwd=ROOT / "tests" / "four")
+        )
         number = services["worker"]["deploy"]["replicas"]
-        workers = [stack.enter_context(started(command("worker"), env=environ("worker"))) for _ in range(number)]
+        workers = [
+            stack.enter_context(started(command("worker"), by_exec=True, env=environ("worker"))) for _ in range(number)
+        ]
         order = {"order": {"number": "n1", "total": 100}}
         assert httpx.post(f"http://127.0.0.1:{web}/organization/order/add", json=order).status_code == 201
         assert {each.path for each in receiver.wait(2, seconds=20)} == {"/gate", "/books"}

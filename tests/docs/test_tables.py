@@ -84,19 +84,21 @@ def test_a_reply_means_what_the_page_says(row: str, mode: str) -> None:
     """Every example of a row, on a real engine."""
     gate, transform = rows("receivers.md", "replies")[row]
     wanted = gate if mode == "gate" or transform == "same" else transform
-    for script in REPLY_ROWS[row]:
-        with MemoryEngine(transport=Network(stock=script)) as engine:
+    scripts = {f"stock{number}": script for number, script in enumerate(REPLY_ROWS[row])}
+    with MemoryEngine(transport=Network(**scripts)) as engine:
+        for place in scripts:
             engine.hooks.add(
                 Hook(
                     key="hook",
                     name="Hook",
                     event=EVENT,
-                    url="http://receiver.test/stock",
+                    url=f"http://receiver.test/{place}",
                     wait_for_response=True,
                     response_has_data=mode == "transform",
                 )
             )
             assert said_of(engine, mode) == wanted
+            engine.hooks.remove("hook")
 
 
 FAILURE_ROWS: dict[str, tuple[str, ...]] = {

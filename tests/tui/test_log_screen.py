@@ -295,8 +295,10 @@ async def test_a_purged_row_leaves_the_list() -> None:
         assert rows.cursor.firing == 4
 
 
-async def test_a_key_on_a_row_that_was_purged_meanwhile_locks_nothing() -> None:
-    """The row leaves the list, nothing of another one is in the panes, and that is said; the next key acts."""
+async def test_a_key_on_a_row_that_was_purged_meanwhile_locks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row leaves the list, nothing of another one is in the panes, and that is said; the next key acts. The row
+    that the cursor stands on now is read, whatever else happens."""
+    monkeypatch.setattr("hookrow_tui.engine.FRESHEN", 10**9)
     async with open_log() as at:
         at.engine.log.rows = [each for each in at.engine.log.rows if each.row_id != 4]
         log, rows = log_of(at), log_of(at).view.rows

@@ -190,7 +190,8 @@ def test_a_list_that_cannot_be_read_has_a_page(env: dict[str, str]) -> None:
 
 
 def test_any_size_is_survived(env: dict[str, str]) -> None:
-    """From one cell to a wall of them, with a form and a question open."""
+    """From one cell to a wall of them, with a form and a question open; and back before the program has looked: then
+    the window has lost what did not fit, although its size is the old one."""
     with opened(env, lang="en") as terminal:
         in_form_en(terminal)
         terminal.send("Ж")
@@ -202,6 +203,11 @@ def test_any_size_is_survived(env: dict[str, str]) -> None:
             terminal.process.send_signal(signal.SIGWINCH)
             terminal.settle(0.2)
             assert terminal.process.poll() is None
+        terminal.wait_for("not saved")
+        terminal.process.send_signal(signal.SIGSTOP)
+        for size in ((1, 1), (80, 24)):
+            terminal.resize(*size)
+        terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_for("not saved")
 
 

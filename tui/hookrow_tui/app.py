@@ -19,7 +19,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual._context import active_message_pump
 from textual.app import App
 from textual.binding import Binding
-from textual.events import Compose, Event, Idle, InputEvent, Key, Mount, Paste
+from textual.events import Compose, Event, Idle, InputEvent, Key, Mount, Paste, Resize
 from textual.filter import LineFilter
 from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
@@ -386,6 +386,10 @@ class HookrowApp(App[int]):
         """Another program wrote on the terminal: paint all of it next time."""
         self.shown.forget()
         self.refresh()
+
+    def on_resize(self, event: Resize) -> None:  # besides Textual's own, which does nothing where the size is as before
+        if event.size == self.shown.size:  # the window was another one in between, and has lost what did not fit
+            self.forget_terminal()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         self.ahead.painted(screen)

@@ -199,6 +199,7 @@ class LogScreen(Page[None]):
             if self.waited(row) is not None:
                 self.hookrow.nothing_chosen()
                 self.hookrow.ahead.opened()
+            self.rest()  # of the row that the cursor stands on now
             return
         before, self.laid = self.laid, laid
         same = before is not None and ref_of(before) == ref_of(laid)

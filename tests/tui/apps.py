@@ -67,11 +67,13 @@ async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None
 
 
 async def turned(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None:
-    """Let the interface work until this holds."""
-    limit = time.monotonic() + 30
+    """Let the interface work until this holds. What does not come at once is asked for more seldom: each time the
+    screen may be drawn for it."""
+    limit, step = time.monotonic() + 30, 0.002
     while not holds():
         assert time.monotonic() < limit, f"it never came to this: {what}"
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(step)
+        step = min(1.5 * step, 0.02)
         pilot.app.screen._on_timer_update()
 
 

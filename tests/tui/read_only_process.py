@@ -13,7 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pytest
 from apps import shown, until
+from kept_styles import styles_once
+from pauses import at_rest, unpainted
 from screens import drawn
 
 from hookrow import HookEngine
@@ -69,4 +72,7 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    with pytest.MonkeyPatch.context() as patch, styles_once():
+        at_rest(patch)
+        unpainted(patch)
+        sys.exit(main(sys.argv[1]))

@@ -27,13 +27,14 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A database of the test's own: a file, or PostgreSQL where the test says so."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{tmp_path / 'hooks.db'}"
+        yield f"sqlite:///{tmp_path / 'hooks.db'}"
+        return
     monkeypatch.setenv("HOOKROW_KEYS", KeyRing.new().entries())
-    made: str = request.getfixturevalue("postgres_url")
-    return made
+    with request.getfixturevalue("postgres_copies").lent() as made:
+        yield made
 
 
 ON_BOTH = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)

@@ -19,6 +19,7 @@ import pytest
 from terminal import Terminal
 
 from hookrow import Hook, HookEngine
+from warm import run_warm
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -241,17 +242,10 @@ def test_another_encoding_is_no_blank_screen(env: dict[str, str]) -> None:
 
 def test_without_a_terminal_it_says_so(env: dict[str, str]) -> None:
     """One clear line on stderr, exit code 2; nothing is drawn."""
-    done = subprocess.run(
-        [*PROGRAM, "ru"],
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_warm([*PROGRAM, "ru"], env={**os.environ, **env}, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
-    assert done.stdout == b""
-    assert "ssh -t" in done.stderr.decode()
+    assert done.stdout == ""
+    assert "ssh -t" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

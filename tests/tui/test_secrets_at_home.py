@@ -15,7 +15,7 @@ from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.hooks.history import HistoryScreen
 from hookrow_tui.widgets.dialogs import Question
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("painted")]
+pytestmark = pytest.mark.anyio
 HOME, ELSEWHERE = "http://home.test/hook", "http://elsewhere.test/hook"
 
 

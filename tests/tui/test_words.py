@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ DOCUMENT = (
 )
 
 
+@cache
 def messages() -> dict[str, tuple[str, ...]]:
     """Every Russian message by its English one; the English is the msgid."""
     with CATALOGUE.open("rb") as file:
@@ -57,6 +59,7 @@ def messages() -> dict[str, tuple[str, ...]]:
         }
 
 
+@cache
 def said() -> set[str]:
     """Every message of the interface's source."""
     found = extract_from_dir(str(PACKAGE), [("**.py", "python")], keywords={"Say": (1,), "SayPlural": (1, 2)})

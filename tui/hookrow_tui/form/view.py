@@ -154,7 +154,7 @@ class FormView(WritingPage):
 
     @property
     def pages(self) -> list[FormPage]:
-        return list(self.query(FormPage))
+        return [each for each in self.children if isinstance(each, FormPage)]
 
     def widget(self, code: str) -> Widget:
         """The widget of a field."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
+
+from warm import run_warm
 
 __all__ = ["ROOT", "rows_of", "tiny_bench"]
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 def tiny_bench(*arguments: str) -> str:
     """What it prints."""
     command = [sys.executable, "-m", "bench", "--tiny", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = run_warm(command, cwd=ROOT, fertile=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

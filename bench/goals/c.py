@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +13,7 @@ import psutil
 
 from bench.measure import Bench, Row, at_least, delivered, interleave, limit
 from bench.peers import own, peers, procrastinate
-from bench.sides.program import ROOT, Program
+from bench.sides.program import Program, begin
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.address import POOLER
 
@@ -30,10 +28,9 @@ SLOW_MS = 100
 @contextmanager
 def working(database: str, count: int = 1) -> Iterator[list[psutil.Process]]:
     """So many `hookrow worker` on a database, begun together, until the block ends."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "engine", ROOT / "tui")))}
-    command = [sys.executable, "-m", "hookrow", "--db", database, "worker"]
+    command = ["-m", "hookrow", "--db", database, "worker"]
     with ExitStack() as stack:
-        begun = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(count)]
+        begun = [begin(command, stderr=subprocess.PIPE) for _ in range(count)]
         for process in begun:
             stack.enter_context(process)
             stack.callback(process.terminate)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 
 from bench.goals.f import large_log
 from bench.measure import Bench, Row, Sample, at_most, interleave, timed
-from bench.sides.program import ROOT
+from bench.sides.program import begin
 
 __all__ = ["TITLE", "measure"]
 
@@ -33,6 +31,9 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 def started(arguments: list[str]) -> Sample:
     """One run of an interpreter."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "engine", ROOT / "tui")))}
-    command = [sys.executable, *arguments]
-    return timed(lambda: subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True))
+
+    def ran() -> None:
+        with begin(arguments, stdout=subprocess.DEVNULL) as process:
+            assert process.wait() == 0
+
+    return timed(ran)

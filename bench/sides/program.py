@@ -14,12 +14,21 @@ from typing import Any, Self
 
 import psutil
 
-__all__ = ["HERE", "Program", "weigh"]
+__all__ = ["HERE", "ROOT", "Program", "begin", "weigh"]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PATIENCE = 4.0
 """Seconds for a side to end by itself."""
+starter: type[subprocess.Popen[Any]] = subprocess.Popen
+"""Starts what this interpreter runs; tiny, it is forked from a process that has its imports (`warm.Warm`)."""
+
+
+def begin(command: Sequence[str], *, env: Mapping[str, str] | None = None, **how: Any) -> subprocess.Popen[Any]:
+    """Start this interpreter, which finds this Hookrow, with these arguments."""
+    paths = os.pathsep.join(map(str, (ROOT / "engine", ROOT / "tui")))
+    whole = {**os.environ, "PYTHONPATH": paths, **(env or {})}
+    return starter([sys.executable, *command], env=whole, **how)
 
 
 class Program:
@@ -41,13 +50,15 @@ class Program:
         env: Mapping[str, str] | None = None,
         more: Sequence[psutil.Process] = (),
     ) -> None:
-        command = [str(python or sys.executable), str(HERE / f"{script}.py"), *map(str, given)]
-        paths = os.pathsep.join(map(str, (ROOT / "engine", ROOT / "tui")))
-        whole = {**os.environ, "PYTHONPATH": paths if python is None else "", **(env or {})}
+        command = [str(HERE / f"{script}.py"), *map(str, given)]
         self.more = list(more)
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=whole, start_new_session=True
-        )
+        how: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        how |= {"text": True, "start_new_session": True}
+        if python is None:
+            self.process = begin(command, env=env, **how)
+        else:
+            whole = {**os.environ, "PYTHONPATH": "", **(env or {})}
+            self.process = subprocess.Popen([str(python), *command], env=whole, **how)
         try:
             self.hello = self.line()
         except BaseException:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
+from httpx._transports import default
 from starlette.applications import Starlette
 
 from hookrow import asgi, wsgi
@@ -16,6 +18,14 @@ from hosting import ROUTES, bridged, served, served_wsgi
 
 __all__ = ["hook_clock", "hook_engine", "hook_receiver"]
 Host = Callable[..., AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def trust_store_read_once() -> Iterator[None]:
+    """Not by each of httpx's clients, of which nearly every call here has one of its own, 30 ms of work each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        yield
 
 
 @pytest.fixture

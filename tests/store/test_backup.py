@@ -5,32 +5,44 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from hookrow.errors import Refused, StorageError
-from hookrow.store.configuration import settings
+from hookrow.store.database import backup
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.tables import SETTINGS
 from outbox_rows import add_hook
 
 
+@contextmanager
+def of_pages(folder: Path, count: int) -> Iterator[Database]:
+    """A database of so many pages at least."""
+    with closing(open_database(f"sqlite:///{folder}/hooks.db")) as made:
+        given = [{"name": f"s{number}", "value": "x" * 3000} for number in range(count)]
+        made.writer.write(lambda connection: connection.execute(insert(SETTINGS), given) and None)
+        yield made
+
+
 @pytest.fixture
-def filled(tmp_path: Path) -> Iterator[Database]:
-    """A database of several thousand pages, which one step does not copy."""
-    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database that one step does not copy."""
+    monkeypatch.setattr(backup, "PAGES", 20)
+    with of_pages(tmp_path, 100) as made:
+        yield made
 
-    def job(connection: object) -> None:
-        for number in range(3000):
-            settings.store(connection, f"s{number}", "x" * 3000)  # type: ignore[arg-type]
 
-    made.writer.write(job)
-    yield made
-    made.close()
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[Database]:
+    """Neither is this one, by steps as long as they are."""
+    with of_pages(tmp_path, 3000) as made:
+        yield made
 
 
 def ask(path: Path, statement: str) -> object:
@@ -39,7 +51,7 @@ def ask(path: Path, statement: str) -> object:
         return plain.execute(statement).fetchone()[0]
 
 
-def test_a_busy_writer_neither_delays_the_copy_nor_is_in_it(filled: Database, tmp_path: Path) -> None:
+def test_a_busy_writer_neither_delays_the_copy_nor_is_in_it(large: Database, tmp_path: Path) -> None:
     """Commits of another process between all steps: the copy ends after one pass, and shows the moment it began."""
     steps = 0
 
@@ -50,7 +62,7 @@ def test_a_busy_writer_neither_delays_the_copy_nor_is_in_it(filled: Database, tm
         other.execute("UPDATE setting SET value = 'changed' WHERE name = 's1'")
 
     with closing(sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)) as other:
-        back_up(filled, tmp_path / "copy.db", progress=commit)
+        back_up(large, tmp_path / "copy.db", progress=commit)
     assert steps > 1
     assert ask(tmp_path / "copy.db", "SELECT count(*) FROM setting WHERE value = 'changed'") == 0
     assert ask(tmp_path / "hooks.db", "SELECT count(*) FROM setting WHERE value = 'changed'") == 1

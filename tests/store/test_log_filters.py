@@ -53,7 +53,7 @@ class Plain:
         self.own = {event: [each for each, (_, its) in zip(own, OWN, strict=True) if its == event] for event in EVENTS}
         self.firings: list[dict[str, Any]] = [self.firing(chance, number) for number in range(count)]
         jobs = [Rows(each["at_ms"], each["row"], None, list(map(NewDelivery, each["rows"]))) for each in self.firings]
-        written = database.writer.write(lambda connection: [job(connection) for job in jobs])
+        written = database.writer.write(lambda connection: Rows.run_many(connection, jobs))
         for each, its in zip(self.firings, written, strict=True):
             each["id"] = its.firing
         database.writer.write(self.park)

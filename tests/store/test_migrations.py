@@ -346,23 +346,23 @@ def test_a_folder_or_a_missing_one_is_a_declared_error(tmp_path: Path) -> None:
         open_database(f"sqlite:///{tmp_path}/hooks.db", create=False)
 
 
-def open_it(url: str, go: Any, errors: Any) -> None:
-    """In a child: open, and tell what was raised."""
-    go.wait()
-    try:
-        open_database(url).close()
-    except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
-        errors.put(f"{error!r}: {error}")
+def open_them(urls: list[str], all_ready: Any, errors: Any) -> None:
+    """In a child: open one after another, and tell what was raised."""
+    for url in urls:
+        all_ready.wait(30)
+        try:
+            open_database(url).close()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
+            errors.put(f"{error!r}: {error}")
 
 
-def open_at_once(url: str, many: int) -> list[str]:
-    """Open a database in that many processes at the same moment; what they raised."""
+def open_at_once(urls: list[str], many: int) -> list[str]:
+    """Open each database in that many processes at the same moment; what they raised."""
     fork = multiprocessing.get_context("fork")
-    go, errors = fork.Event(), fork.SimpleQueue()
-    children = [fork.Process(target=open_it, args=(url, go, errors)) for _ in range(many)]
+    all_ready, errors = fork.Barrier(many), fork.SimpleQueue()
+    children = [fork.Process(target=open_them, args=(urls, all_ready, errors)) for _ in range(many)]
     for child in children:
         child.start()
-    go.set()
     for child in children:
         child.join(30)
     assert [child.exitcode for child in children] == [0] * many
@@ -381,8 +381,8 @@ def test_processes_that_start_at_once_make_one_schema(kind: str, rounds: int, re
         urls = [request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")]
     else:
         urls = [f"sqlite:///{tmp_path}/hooks-{number}.db" for number in range(rounds)]
+    assert open_at_once(urls, 6) == []
     for url in urls:
-        assert open_at_once(url, 6) == []
         database = open_database(url, create=False)
         with database.read() as connection:
             assert schema.version_of(connection) == HEAD

@@ -160,8 +160,9 @@ def flaps(database: Database, hook: int, count: int, at_ms: int) -> None:
 def test_the_engines_own_pauses_go_by_age(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver that fails on and on makes revisions without end; what people did stays, and a hook's newest one."""
     monkeypatch.setattr(purge_module, "PAUSE", 0)
+    monkeypatch.setattr(purge_module, "BATCH", 10)
     hook, other = add_hook(database, "a"), add_hook(database, "b")
-    flaps(database, hook, BATCH, T0)
+    flaps(database, hook, 10, T0)  # two steps
 
     def by_hand(connection: Connection) -> None:
         row = connection.execute(select(HOOKS).where(HOOKS.c.id == hook)).one()

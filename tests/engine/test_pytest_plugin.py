@@ -14,6 +14,7 @@ import pytest
 from hookrow.errors import StorageError
 from hookrow.testing.databases import prepared
 from hookrow.testing.plugin import postgres_of
+from warm import run_warm
 
 TESTS = """
 import sys
@@ -64,12 +65,30 @@ async def test_on_pytest_asyncio(async_hook_engine, hook_receiver):
 """
 
 
-def ran(folder: Path, source: str, *more: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """A run of pytest, in which every warning is an error, on a file of tests."""
+# What is there before pytest starts is not its to rewrite.
+WARM = """
+import sys
+
+import pytest
+from _pytest.assertion.rewrite import AssertionRewritingHook
+
+AssertionRewritingHook._warn_already_imported = lambda *_: None
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+def ran(
+    folder: Path, source: str, *more: str, by_exec: bool = False, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """A run of pytest, in which every warning is an error, on a file of tests; by `exec` where it matters what is
+    imported when."""
     (folder / "test_shop.py").write_text(source, "utf-8")
     ini = "" if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environ else "asyncio_default_fixture_loop_scope = function\n"
     (folder / "pytest.ini").write_text(f"[pytest]\n{ini}", "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--strict-config", *more]
+    command = ["-q", "-W", "error", "-p", "no:cacheprovider", "--strict-config", *more]
+    if not by_exec:
+        return run_warm([sys.executable, "-c", WARM, *command], cwd=folder, env=os.environ | environ, timeout=300)
+    command = [sys.executable, "-m", "pytest", *command]
     return subprocess.run(
         command, cwd=folder, env=os.environ | environ, capture_output=True, text=True, check=False, timeout=300
     )
@@ -77,7 +96,7 @@ def ran(folder: Path, source: str, *more: str, **environ: str) -> subprocess.Com
 
 def test_fixtures_on_sqlite(tmp_path: Path) -> None:
     """Blocking and on the loops of both plugins for async tests; nothing is loaded before it is asked for."""
-    done = ran(tmp_path, TESTS.replace("KIND_OF_IT", "sqlite:"))
+    done = ran(tmp_path, TESTS.replace("KIND_OF_IT", "sqlite:"), by_exec=True)
     assert "5 passed" in done.stdout, done.stdout
     # Plugins switched off: the one for async tests is missed in words, the fixtures can be asked for.
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["hookrow.testing.fixtures"]\n')
@@ -98,8 +117,9 @@ def test_what_the_page_shows(tmp_path: Path) -> None:
 
 def test_fixtures_on_postgresql(tmp_path: Path, postgres_server: str) -> None:
     """Each test has a database of its own, and none is left."""
-    done = ran(tmp_path, TESTS.replace("KIND_OF_IT", "postgresql:"), f"--hookrow-postgres={postgres_server}")
-    assert "5 passed" in done.stdout, done.stdout
+    given = f"--hookrow-postgres={postgres_server}", "--deselect=test_shop.py::test_what_is_not_used_costs_nothing"
+    done = ran(tmp_path, TESTS.replace("KIND_OF_IT", "postgresql:"), *given)
+    assert "4 passed" in done.stdout, done.stdout
     with psycopg.connect(postgres_server) as connection:
         assert connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^hookrow_test'").fetchall() == []
 

@@ -36,6 +36,7 @@ from hookrow.contrib.django.middleware import ProblemMiddleware
 from hookrow.contrib.settings import NAMES
 from hookrow.testing import HookReceiver, MemoryEngine, assert_fired, changes, vetoes
 from hosting import gate
+from warm import Warm, run_warm
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = ["hookrow.contrib.django.middleware.ProblemMiddleware"]
@@ -309,7 +310,7 @@ def test_a_project_that_reloads_itself(tmp_path: Path, hook_receiver: HookReceiv
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "manage.py", "runserver", f"127.0.0.1:{port}"]
-    with subprocess.Popen(
+    with Warm(
         command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         assert server.stdout is not None
@@ -334,4 +335,6 @@ def test_a_project_that_reloads_itself(tmp_path: Path, hook_receiver: HookReceiv
 def manage(folder: Path, environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """`manage.py` with these arguments, which goes well."""
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True)
+    ran = run_warm(command, cwd=folder, env=environ)
+    ran.check_returncode()
+    return ran

@@ -23,6 +23,7 @@ from hookrow.asgi import HookMiddleware, fired
 from hookrow.records import Firing
 from hookrow.testing import AsyncMemoryEngine, HookReceiver, MemoryEngine, assert_fired, changes, vetoes
 from hosting import ADD, ORDER, gate, served, settled
+from warm import Warm
 
 
 class Order(BaseModel):
@@ -110,7 +111,7 @@ def test_under_gunicorn(tmp_path: Path, hook_receiver: HookReceiver, arguments: 
     app, *options = arguments
     command = [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *options, f"wsgi_services:{app}"]
     known = {"HOOKROW_TEST_URL": url, "PYTHONPATH": f"{TESTS.parent}/engine:{TESTS}", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, env={**os.environ, **known}, stderr=subprocess.PIPE, text=True) as server:
+    with Warm(command, env={**os.environ, **known}, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         line = next(line for line in server.stderr if "Listening at: " in line)
         try:

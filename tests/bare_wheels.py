@@ -84,9 +84,6 @@ def bare_environment(wheel: Path, folder: Path, *extras: str) -> Path:
 def python_with_pip() -> str:
     """The interpreter whose pip made this environment, or another that has one."""
     for python in (os.environ.get("PYTHON"), getattr(sys, "_base_executable", None), shutil.which("python3")):
-        if (
-            python
-            and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-        ):
+        if python and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
             return str(python)
     pytest.skip("no pip at hand")

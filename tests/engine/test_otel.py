@@ -321,12 +321,10 @@ def test_a_worker_exports_what_the_environment_asks_for(monkeypatch: pytest.Monk
 
 
 def test_the_example_runs(tmp_path: Path) -> None:
-    """docs/examples/telemetry.py, as it is started: it prints the firing's span."""
+    """docs/examples/telemetry.py, as a program: it prints the firing's span."""
     with HookEngine(f"sqlite:///{tmp_path}/hooks.db") as engine:
         engine.hooks.add(Hook(key="erp", name="ERP", event=BEFORE, url="http://127.0.0.1:9/", active=False))
-    ran = subprocess.run(
-        [sys.executable, str(EXAMPLE)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    ran = run_warm([sys.executable, str(EXAMPLE)], cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert f"fire {BEFORE}" in ran.stdout
     assert "hookrow.firing.duration" in ran.stdout

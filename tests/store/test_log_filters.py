@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, event, func, insert, select, update
+from sqlalchemy import Connection, delete, event, func, insert, select, tuple_, update
 
 from hookrow.ids import new_uid
 from hookrow.records import FIRING_OUTCOMES, LogFilter
@@ -61,10 +61,9 @@ class Plain:
 
     def park(self, connection: Connection) -> None:
         """What is written as parked while its hook is on is sent (its resumption was missed): it is parked here."""
-        for each in self.firings:
-            seqs = [row["seq"] for row in each["rows"] if row["state"] == "parked"]
-            its = (DELIVERIES.c.firing_id == each["id"], DELIVERIES.c.seq.in_(seqs))
-            connection.execute(update(DELIVERIES).where(*its).values(state="parked", due_ms=None))
+        its = [(each["id"], row["seq"]) for each in self.firings for row in each["rows"] if row["state"] == "parked"]
+        parked = tuple_(DELIVERIES.c.firing_id, DELIVERIES.c.seq).in_(its)
+        connection.execute(update(DELIVERIES).where(parked).values(state="parked", due_ms=None))
 
     def firing(self, chance: random.Random, number: int) -> dict[str, Any]:
         at = T0 + number * MINUTE

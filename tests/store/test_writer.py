@@ -229,14 +229,17 @@ database.close()
 """
 
 
-def test_two_processes_read_then_write_without_an_error(database: Database) -> None:
+@pytest.mark.parametrize(
+    "times", [pytest.param(50, id="check"), pytest.param(150, marks=pytest.mark.torture, id="torture")]
+)
+def test_two_processes_read_then_write_without_an_error(database: Database, times: int) -> None:
     """Nothing lost, nothing «locked» (FACTS: deferred transactions lost a quarter)."""
     database.writer.write(lambda connection: settings.store(connection, "n", "0"))
     url = database.address.render_as_string(hide_password=False)
-    children = [Warm([sys.executable, "-c", CHILD, url, "150"]) for _ in range(2)]
+    children = [Warm([sys.executable, "-c", CHILD, url, str(times)]) for _ in range(2)]
     assert [child.wait(60) for child in children] == [0, 0]
     with database.read() as connection:
-        assert ours(connection, "SELECT value FROM main.setting WHERE name = 'n'").scalar() == "300"
+        assert ours(connection, "SELECT value FROM main.setting WHERE name = 'n'").scalar() == str(2 * times)
 
 
 def test_files_belong_to_their_owner_alone(tmp_path: Path) -> None:

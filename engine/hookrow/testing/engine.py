@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,9 +18,12 @@ from hookrow.core.sending import Sending
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
+from hookrow.lang import detect
 from hookrow.observers import Observer
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.configuration.zones import machine_zone
+from hookrow.store.database.opening import open_database
 from hookrow.store.database.reserve import SIZE, reserve_of
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
@@ -39,6 +44,16 @@ def folder() -> tempfile.TemporaryDirectory[str]:
     with reserve_of(Path(made.name) / "hooks.db").open("wb") as file:
         file.truncate(SIZE)  # a hole: a database of tests needs no real one, which would take memory
     return made
+
+
+@cache
+def empty(zone: str, language: str) -> bytes:
+    """A database in which nothing has happened, made once a process, as this machine's zone and language make it."""
+    with folder() as name:
+        path = Path(name) / "hooks.db"
+        with closing(open_database(f"sqlite:///{path}")):
+            pass
+        return path.read_bytes()
 
 
 class Fired:
@@ -103,6 +118,9 @@ class InMemory(Engine):
         self.clock: Final = clock or ManualClock()
         self.folder: Final = folder() if url is None else None
         at = f"{self.folder.name}/hooks.db" if self.folder is not None else str(url)
+        if self.folder is not None:
+            Path(at).touch(0o600)
+            Path(at).write_bytes(empty(machine_zone()[0], detect()))
         if keys is None and at.startswith("postgres"):
             keys = KeyRing.new()
         super().__init__(

@@ -153,7 +153,7 @@ async def in_bursts(typing: Typing, typed: Sequence[str], cuts: Sequence[int]) -
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("on_the_day")
-@pytest.mark.parametrize("count", [12, pytest.param(300, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("count", [25, pytest.param(300, marks=pytest.mark.torture)])
 async def test_any_burst_does_what_its_keys_do_one_by_one(count: int) -> None:
     """Over many sequences of keys and pauses, cut into any packets: the same screens, texts and saved hooks."""
     use("ru")

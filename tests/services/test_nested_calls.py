@@ -251,12 +251,12 @@ def test_a_call_that_only_something_follows_is_refused_as_well(
     """Before the handler, since it can't be taken back afterwards; a header that can't be read refuses nothing."""
     hook_engine.hooks.add(Hook(key="card", name="Card", event="after_registration", url=hook_receiver.url))
     with host() as url:
-        for header, status in (("6", 508), ("5", 201), ("six", 201), ("007", 508)):
+        for header, status, fired in (("6", 508, 0), ("5", 201, 1), ("six", 201, 2), ("007", 508, 2)):
             response = httpx.post(url + NEW, json={}, headers={"hook-depth": header})
             assert response.status_code == status
             if status == 508:
                 assert (response.json()["code"], response.json()["event"]) == ("loop", "after_registration")
-        settled(hook_engine, 2)
+            settled(hook_engine, fired)  # WSGI fires after its answer, and two such could overtake each other
         hook_engine.hooks.update("card", active=False)
         assert httpx.post(url + NEW, json={}, headers={"hook-depth": "9"}).status_code == 201
     assert [each.depth for each in hook_engine.fired] == [5, 0, 9]

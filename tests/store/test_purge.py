@@ -347,28 +347,31 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_the_wal_is_bounded_under_readers_that_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is always somebody who reads, none for long, and never a lull: the WAL is begun anew all the same."""
+    """There is always somebody who reads, none for long, and never a lull: the WAL stays near its limit."""
     limit = 400_000
     monkeypatch.setattr("hookrow.store.database.database.LARGE_WAL", limit)
     path = tmp_path / "hooks.db"
     database = open_database(f"sqlite:///{path}")
     hook = add_hook(database, "a")
     done = threading.Event()
+    meanwhile = [0]  # bytes written during each reader's look: many where a busy machine holds it up
 
     def read(delay: float) -> None:
         plain = sqlite3.connect(path, isolation_level=None)
         while not done.wait(delay):
+            before = written
             plain.execute("BEGIN")
             plain.execute("SELECT count(*) FROM delivery").fetchone()
             done.wait(0.005)
             plain.execute("COMMIT")
+            meanwhile.append(written - before)
             delay = 0.0
         plain.close()
 
+    largest = written = 0
     readers = [threading.Thread(target=read, args=(number * 0.002,)) for number in range(3)]
     for each in readers:
         each.start()
-    largest = written = 0
     wal = path.with_name("hooks.db-wal")
     while written < 16 * limit:
         before = wal.stat().st_size
@@ -380,7 +383,7 @@ def test_the_wal_is_bounded_under_readers_that_overlap(tmp_path: Path, monkeypat
     for each in readers:
         each.join()
     database.close()
-    assert largest < written / 2  # near its limit, but for readers that a busy machine holds up
+    assert largest < 5 * limit + max(meanwhile)
 
 
 def many_payload(database: Database, hook: int) -> None:
